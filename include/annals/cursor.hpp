@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// Ordered reading across the segments of one partition.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <annals/config.hpp>
+#include <annals/error.hpp>
+#include <annals/options.hpp>
+#include <annals/record.hpp>
+#include <annals/storage/partition_state.hpp>
+
+namespace annals::inline v1 {
+
+/// Goes from record to record of one partition and looks no further than it is told to. What
+/// cursors, replays and consumers have in common; not part of the interface.
+template <class P>
+class BasicRecordReader {
+public:
+    using State = storage::PartitionState<P>;
+
+    static constexpr std::uint64_t no_end = std::numeric_limits<std::uint64_t>::max();
+
+    BasicRecordReader() = default;
+    BasicRecordReader(std::shared_ptr<State> state, std::uint64_t offset, Check check) noexcept
+        : state_{std::move(state)}, offset_{offset}, check_{check} {}
+
+    /// The offset that is read next: behind all voids that were passed.
+    [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
+    [[nodiscard]] State& state() const noexcept { return *state_; }
+
+    void seek(std::uint64_t offset) noexcept {
+        offset_ = offset;
+        segment_.reset();
+    }
+
+    /// Puts the next published record below `end` into `record`. False: there is none (yet). Throws
+    /// `corrupt` where the record is damaged, `offset_out_of_range` where it was removed.
+    [[nodiscard]] bool next(RecordView& record, std::uint64_t end = no_end) {
+        while (offset_ < end) {
+            if (!segment_ && !enter()) return false;
+            std::uint64_t const number = offset_ - segment_->base();
+            if (number >= segment_->limit()) {
+                if (!go_on()) return false;
+                continue;
+            }
+            auto const frame = segment_->frame_at(pin_, place_);
+            if (frame && frame->word.state() == format::FrameState::data) [[likely]] {
+                return take(record, *frame, number);
+            }
+            if (frame && frame->word.state() == format::FrameState::voided) {
+                if (!is_sound(*frame, number)) return false;
+                place_ = frame->end;
+                offset_ += frame->records;
+            } else if (!go_on()) {
+                return false;
+            }
+        }
+        return false;
+    }
+
+private:
+    /// Finds the segment and place of the offset that is due.
+    [[nodiscard]] bool enter() {
+        require_in_range();
+        auto location = state_->locate(offset_);
+        if (!location.segment) return false;
+        offset_ = location.segment->base() + location.extent.count;
+        place_ = location.extent.place;
+        pin_ = location.segment->pin();
+        segment_ = std::move(location.segment);
+        return true;
+    }
+
+    void require_in_range() const {
+        std::uint64_t const beginning = state_->beginning();
+        if (offset_ >= beginning) return;
+        detail::raise(Errc::offset_out_of_range,
+                      "offset " + std::to_string(offset_) + " lies before the log's beginning",
+                      {.path = state_->files().path(),
+                       .partition = state_->partition(),
+                       .valid_range = OffsetRange{beginning, state_->published_end()}});
+    }
+
+    /// At a seal, or where this segment holds nothing (yet): to the segment that goes on, if there
+    /// is one. It is found by offset, never by the next file's name.
+    [[nodiscard]] bool go_on() {
+        auto next = state_->segments().after(segment_->ordinal(), offset_);
+        if (!next) return false;
+        pin_ = next->pin();
+        place_ = format::first_frame_place;
+        bool const begins_here = next->base() == offset_;
+        segment_ = std::move(next);
+        return begins_here || enter();
+    }
+
+    [[nodiscard]] bool take(RecordView& record, format::FrameAt const& frame,
+                            std::uint64_t number) {
+        if (!is_sound(frame, number)) return false;
+        Bytes const bytes{pin_->data() + frame.place, frame.word.length()};
+        auto const view = format::decode_frame(bytes);
+        if (!view) [[unlikely]]
+            return raise_if_damage(frame.place, number);
+        if (record.pin_.get() != pin_.get()) record.pin_ = pin_;
+        record.frame_ = *view;
+        record.offset_ = Offset{offset_};
+        record.partition_ = state_->partition();
+        place_ = frame.end;
+        ++offset_;
+        return true;
+    }
+
+    /// Checks the frame as far as was asked. False: the log ends before it, for now.
+    [[nodiscard]] bool is_sound(format::FrameAt const& frame, std::uint64_t number) {
+        if (check_ == Check::never || frame.is_assumed) return true;
+        std::uint64_t const verified = segment_->verified_place();
+        if (check_ == Check::first_read && frame.place < verified) return true;
+        Bytes const bytes{pin_->data(), segment_->info().capacity};
+        if (!format::is_good(bytes, frame, number, segment_->info().salt)) [[unlikely]] {
+            return raise_if_damage(frame.place, number);
+        }
+        if (frame.place == verified) segment_->set_verified_place(frame.end);
+        return true;
+    }
+
+    [[gnu::cold, gnu::noinline]] bool raise_if_damage(std::uint64_t place, std::uint64_t number) {
+        if (!state_->is_damage(*segment_, number)) return false;
+        detail::raise(Errc::corrupt,
+                      "the record at offset " + std::to_string(offset_) + " fails its check",
+                      {.path = segment_->path(),
+                       .segment = segment_->ordinal(),
+                       .place = place,
+                       .partition = state_->partition()});
+    }
+
+    std::shared_ptr<State> state_;
+    std::shared_ptr<storage::Segment<P>> segment_;
+    typename storage::Segment<P>::Pin pin_;
+    std::uint64_t place_ = 0;
+    std::uint64_t offset_ = 0;
+    Check check_ = Check::first_read;
+};
+
+/// Reads one partition record by record, and goes on when more is published. A small value; one
+/// thread at a time.
+template <class P>
+class BasicCursor {
+public:
+    BasicCursor(std::shared_ptr<storage::PartitionState<P>> state, Offset from)
+        : reader_{std::move(state), from.value(), Check::first_read} {}
+
+    /// The next record; empty at the end of the log, which may grow. In the writing process it sees
+    /// every record whose append had returned before the call. Throws `corrupt` with segment and
+    /// place, and `offset_out_of_range` before the log's beginning.
+    [[nodiscard]] std::optional<RecordView> next() {
+        RecordView record;
+        if (reader_.next(record)) return record;
+        auto& state = reader_.state();
+        if (reader_.offset() >= state.end()) return std::nullopt;
+        if (!reader_.next(record)) return std::nullopt;
+        return record;
+    }
+
+    /// The offset that is read next.
+    [[nodiscard]] Offset offset() const noexcept { return Offset{reader_.offset()}; }
+
+    /// Goes to any offset, also beyond the end: there it waits for the log.
+    void seek(Offset offset) noexcept { reader_.seek(offset.value()); }
+
+private:
+    BasicRecordReader<P> reader_;
+};
+
+}  // namespace annals::inline v1

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// A partition's control file: how its last writer left it, how far it is durable, and its epochs.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <annals/config.hpp>
+#include <annals/format/record.hpp>
+
+namespace annals::inline v1::format {
+
+/// ```
+///  0          ControlHeader, never changed
+///  512        CleanMark: zeros while a writer is at work
+///  1024       64 bits: the ordinal of the segment whose sync is under way, or 0
+///  1536       WriterIdentity
+///  4096       Watermark, slot 0         one is overwritten only after the other was synced,
+///  8192       Watermark, slot 1         and each has a page of its own
+///  12288      Beginning, slot 0
+///  12800      Beginning, slot 1
+///  16384      EpochsHeader, then the epochs
+/// ```
+/// What grows or must not be torn (the epochs) changes only by replacing the whole file.
+inline constexpr std::uint64_t clean_mark_place = 1 * sector_bytes;
+inline constexpr std::uint64_t syncing_mark_place = 2 * sector_bytes;
+inline constexpr std::uint64_t writer_place = 3 * sector_bytes;
+inline constexpr std::uint64_t watermark_places[2] = {1 * page_bytes, 2 * page_bytes};
+inline constexpr std::uint64_t beginning_places[2] = {3 * page_bytes,
+                                                      3 * page_bytes + sector_bytes};
+inline constexpr std::uint64_t epochs_place = 4 * page_bytes;
+
+inline constexpr Magic control_magic{'A', 'N', 'N', 'A', 'L', 'C', 'T', 'L'};
+
+struct ControlHeader {
+    static constexpr std::uint64_t check_seed = 16;
+
+    Preamble preamble{.magic = control_magic};
+    Id topic_id{};
+    std::uint32_t partition = 0;
+    std::uint32_t reserved = 0;
+    std::uint64_t check = 0;
+};
+static_assert(sizeof(ControlHeader) == 56);
+
+/// The partition was closed, and everything up to here is durable.
+struct CleanMark {
+    static constexpr std::uint64_t check_seed = 17;
+
+    std::uint64_t ordinal = 0;  ///< the active segment; 0: there is none yet
+    std::uint64_t count = 0;
+    std::uint64_t end = 0;
+    std::uint64_t check = 0;
+};
+static_assert(sizeof(CleanMark) == 32);
+
+/// Which life of which machine wrote last, and which file this was then: a copied directory has
+/// other files, and another boot lost the page cache.
+struct WriterIdentity {
+    static constexpr std::uint64_t check_seed = 18;
+
+    std::array<std::byte, 16> boot_id{};
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::uint64_t mount = 0;
+    std::int64_t started = 0;
+    std::uint64_t check = 0;
+};
+static_assert(sizeof(WriterIdentity) == 56);
+
+/// Up to here the partition was durable. It lags and never leads, and binds only for the file that
+/// it was taken from.
+struct Watermark {
+    static constexpr std::uint64_t check_seed = 19;
+
+    std::uint64_t sequence = 0;
+    std::uint64_t ordinal = 0;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::uint64_t count = 0;
+    std::uint64_t end = 0;
+    std::uint64_t check = 0;
+};
+static_assert(sizeof(Watermark) == 56);
+
+/// The first offset that retention has left.
+struct Beginning {
+    static constexpr std::uint64_t check_seed = 20;
+
+    std::uint64_t sequence = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t check = 0;
+};
+static_assert(sizeof(Beginning) == 24);
+
+/// One stretch of the partition's life: it began at this offset.
+struct Epoch {
+    std::uint64_t number = 0;
+    std::uint64_t first_offset = 0;
+    [[nodiscard]] friend bool operator==(Epoch const&, Epoch const&) = default;
+};
+
+struct EpochsHeader {
+    static constexpr std::uint64_t check_seed = 21;
+
+    std::uint64_t count = 0;
+    std::uint64_t entries_hash = 0;
+    std::uint64_t check = 0;
+};
+static_assert(sizeof(Epoch) == 16 && sizeof(EpochsHeader) == 24);
+
+/// Everything that a control file says.
+struct Control {
+    ControlHeader header{};
+    std::optional<CleanMark> clean{};
+    std::uint64_t syncing = 0;
+    std::optional<WriterIdentity> writer{};
+    std::optional<Watermark> watermark{};
+    std::optional<Beginning> beginning{};
+    std::vector<Epoch> epochs{};
+};
+
+[[nodiscard]] inline std::vector<std::byte> encode_control(Control const& control) {
+    std::uint64_t const entries = control.epochs.size() * sizeof(Epoch);
+    std::vector<std::byte> file(
+        detail::align_up(epochs_place + sizeof(EpochsHeader) + entries, page_bytes));
+    auto const put = [&](std::uint64_t place, auto const& value) {
+        detail::store(file.data() + place, value);
+    };
+    put(0, checked(control.header));
+    if (control.clean) put(clean_mark_place, checked(*control.clean));
+    put(syncing_mark_place, control.syncing);
+    if (control.writer) put(writer_place, checked(*control.writer));
+    if (control.watermark) {
+        put(watermark_places[control.watermark->sequence % 2], checked(*control.watermark));
+    }
+    if (control.beginning) {
+        put(beginning_places[control.beginning->sequence % 2], checked(*control.beginning));
+    }
+    std::byte* const first = file.data() + epochs_place + sizeof(EpochsHeader);
+    if (entries != 0) std::memcpy(first, control.epochs.data(), entries);
+    put(epochs_place, checked(EpochsHeader{.count = control.epochs.size(),
+                                           .entries_hash = detail::hash({first, entries})}));
+    return file;
+}
+
+namespace detail_control {
+
+template <CheckedRecord R>
+[[nodiscard]] std::optional<R> good_record(Bytes file, std::uint64_t place) {
+    R record;
+    if (file.size() < place + sizeof(R)) return std::nullopt;
+    if (read_record(file.subspan(place), record) != RecordState::good) return std::nullopt;
+    return record;
+}
+
+/// Of two slots the good one with the higher sequence.
+template <CheckedRecord R>
+[[nodiscard]] std::optional<R> newer_slot(Bytes file, std::uint64_t const (&places)[2]) {
+    auto const first = good_record<R>(file, places[0]);
+    auto const second = good_record<R>(file, places[1]);
+    if (!first) return second;
+    if (!second) return first;
+    return first->sequence > second->sequence ? first : second;
+}
+
+}  // namespace detail_control
+
+/// Reads a control file's bytes. A part that is torn or damaged is left out, for each can be done
+/// without; nullopt where the file's own header is bad. Throws `unsupported_format`.
+[[nodiscard]] inline std::optional<Control> decode_control(Bytes file, std::string const& path) {
+    using detail_control::good_record, detail_control::newer_slot;
+    auto const header = good_record<ControlHeader>(file, 0);
+    if (!header || file.size() < epochs_place) {
+        if (file.size() >= sizeof(Preamble) &&
+            detail::load<Preamble>(file.data()).magic == control_magic) {
+            require_readable(file, control_magic, path);
+        }
+        return std::nullopt;
+    }
+    require_readable(file, control_magic, path);
+    Control control{.header = *header};
+    control.clean = good_record<CleanMark>(file, clean_mark_place);
+    control.syncing = detail::load<std::uint64_t>(file.data() + syncing_mark_place);
+    control.writer = good_record<WriterIdentity>(file, writer_place);
+    control.watermark = newer_slot<Watermark>(file, watermark_places);
+    control.beginning = newer_slot<Beginning>(file, beginning_places);
+    auto const epochs = good_record<EpochsHeader>(file, epochs_place);
+    Bytes const entries = file.subspan(epochs_place).subspan(epochs ? sizeof(EpochsHeader) : 0);
+    if (epochs && epochs->count <= entries.size() / sizeof(Epoch) &&
+        detail::hash(entries.first(epochs->count * sizeof(Epoch))) == epochs->entries_hash) {
+        control.epochs.resize(epochs->count);
+        if (epochs->count != 0) {
+            std::memcpy(control.epochs.data(), entries.data(), epochs->count * sizeof(Epoch));
+        }
+    }
+    return control;
+}
+
+}  // namespace annals::inline v1::format

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// Sending typed records to a topic.
+#pragma once
+
+#include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <annals/codec.hpp>
+#include <annals/config.hpp>
+#include <annals/error.hpp>
+#include <annals/options.hpp>
+#include <annals/partition.hpp>
+#include <annals/partitioner.hpp>
+#include <annals/storage/topic_state.hpp>
+#include <annals/types.hpp>
+
+namespace annals::inline v1 {
+
+/// Sends records. A small handle; copies and the object itself may be shared by any threads. It may
+/// outlive the log: then send() throws `closed`.
+///
+/// send() returns when the record is visible to readers and safe from the death of the process;
+/// what it promises against power loss is the topic's `Sync`. It throws with nothing sent:
+/// `record_too_large`, `invalid_argument`, `no_space`, `closed`, `read_only`, `io_error`, and what
+/// the codec throws. Only `sync_failed` leaves open whether the record will be there.
+template <class K, class V, class P>
+class BasicProducer {
+public:
+    using Key = codec_argument_t<K>;
+    using Value = codec_argument_t<V>;
+
+    /// For Topic::producer().
+    BasicProducer(std::shared_ptr<storage::TopicState<P>> topic, ProducerOptions options)
+        : topic_{std::move(topic)},
+          partitioner_{std::move(options.partitioner)},
+          keyless_{std::make_shared<StickyPartition>(
+              count(), static_cast<std::uint32_t>(topic_->platform().random()))} {}
+
+    RecordMetadata send(Key key, Value value, SendOptions options = {}) {
+        return send_parts(detail::KeyEncoder<K>{key}, detail::ValueEncoder<V>{value}, options);
+    }
+    /// Without a key.
+    RecordMetadata send(std::nullopt_t, Value value, SendOptions options = {}) {
+        return send_parts(detail::KeyEncoder<K>{std::nullopt}, detail::ValueEncoder<V>{value},
+                          options);
+    }
+    /// Without a value: a tombstone.
+    RecordMetadata send(Key key, std::nullopt_t, SendOptions options = {}) {
+        return send_parts(detail::KeyEncoder<K>{key}, detail::ValueEncoder<V>{std::nullopt},
+                          options);
+    }
+    RecordMetadata send(std::nullopt_t, std::nullopt_t, SendOptions options = {}) {
+        return send_parts(detail::KeyEncoder<K>{std::nullopt},
+                          detail::ValueEncoder<V>{std::nullopt}, options);
+    }
+
+    /// Sends one record for each of `values`, a range of what V's codec takes that can be walked
+    /// twice. They go to one partition, with consecutive offsets and one timestamp, and stand or
+    /// fall together. An empty range sends nothing.
+    template <class Values>
+    BatchMetadata send_batch(Key key, Values const& values, SendOptions options = {}) {
+        return send_batch_parts(detail::KeyEncoder<K>{key}, values, options);
+    }
+    template <class Values>
+    BatchMetadata send_batch(std::nullopt_t, Values const& values, SendOptions options = {}) {
+        return send_batch_parts(detail::KeyEncoder<K>{std::nullopt}, values, options);
+    }
+
+    /// Returns when everything sent to the topic before the call, by anyone, is durable. Throws
+    /// `sync_failed`.
+    void flush() {
+        for (auto const& partition : topic_->partitions()) partition->flush();
+    }
+
+private:
+    [[nodiscard]] std::uint32_t count() const noexcept {
+        return static_cast<std::uint32_t>(topic_->partitions().size());
+    }
+
+    RecordMetadata send_parts(detail::KeyEncoder<K> const& key,
+                              detail::ValueEncoder<V> const& value, SendOptions const& options) {
+        std::uint32_t const id = choose(key, options);
+        auto& state = *topic_->partitions()[id];
+        auto const appended =
+            detail::append_record(state, key, value, options.headers, options.timestamp);
+        return {id, appended.first, appended.timestamp};
+    }
+
+    template <class Values>
+    BatchMetadata send_batch_parts(detail::KeyEncoder<K> const& key, Values const& values,
+                                   SendOptions const& options) {
+        std::uint32_t const id = choose(key, options);
+        auto& state = *topic_->partitions()[id];
+        auto const appended = detail::append_batch(
+            state, key, values, [](Value value) { return detail::ValueEncoder<V>{value}; },
+            options.headers, options.timestamp);
+        return {id, appended.first, appended.count, appended.timestamp};
+    }
+
+    [[nodiscard]] std::uint32_t choose(detail::KeyEncoder<K> const& key,
+                                       SendOptions const& options) const {
+        if (options.partition) {
+            (void)topic_->partition(*options.partition);
+            return *options.partition;
+        }
+        if (partitioner_) {
+            std::uint32_t const chosen =
+                partitioner_(key.present() ? std::optional{key.bytes()} : std::nullopt, count());
+            (void)topic_->partition(chosen);
+            return chosen;
+        }
+        if (count() == 1) return 0;
+        return key.present() ? partition_for_key(key.bytes(), count()) : keyless_->next();
+    }
+
+    std::shared_ptr<storage::TopicState<P>> topic_;
+    Partitioner partitioner_;
+    std::shared_ptr<StickyPartition> keyless_;
+};
+
+}  // namespace annals::inline v1

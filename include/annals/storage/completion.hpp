@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// The end of a segment's life as a file that changes: its mark of completion and its index file.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <annals/config.hpp>
+#include <annals/format/index.hpp>
+#include <annals/storage/segment.hpp>
+#include <annals/storage/segment_files.hpp>
+
+namespace annals::inline v1::storage {
+
+/// Leaves the index beside the segment. It is derived: it need not be durable, and a failure costs
+/// the next process a scan and nothing else.
+template <Platform P>
+void write_index(SegmentFiles<P> const& files, Segment<P>& segment) {
+    (void)detail::attempt([&] {
+        auto directory = files.directory();
+        auto const name = format::ordinal_name(segment.ordinal(), format::index_suffix);
+        auto const unfinished = unfinished_name(name);
+        directory.remove_file(unfinished);
+        auto file = directory.create_file(unfinished);
+        file.write_at(0, format::encode_index(segment.info().salt, segment.index().contents()));
+        directory.rename(unfinished, name);
+    });
+}
+
+/// Stores that the whole segment and its seal are durable, which the caller has made sure of, and
+/// writes the index.
+template <Platform P>
+void complete_segment(SegmentFiles<P> const& files, Segment<P>& segment,
+                      typename Segment<P>::Mapping& mapping) {
+    format::Extent const end = segment.published();
+    segment.index().extend({mapping.data(), mapping.size()}, end);
+    std::int64_t const max_timestamp = segment.index().max_timestamp().first;
+    auto const completion = format::checked(
+        format::Completion{.count = end.count, .end = end.place, .max_timestamp = max_timestamp},
+        segment.info().salt);
+    detail::store(mapping.data() + format::completion_place, completion);
+    P::store_point(mapping.data() + format::completion_place, sizeof completion);
+    segment.set_known_max_timestamp(max_timestamp);
+    write_index(files, segment);
+}
+
+/// Brings the index up to what is published: from its file where that is good, else from the
+/// frames.
+template <Platform P>
+void refresh_index(SegmentFiles<P> const& files, Segment<P>& segment,
+                   typename Segment<P>::Pin const& pin) {
+    format::Extent const end = segment.published();
+    auto const seen = segment.index().max_timestamp().second;
+    if (seen.place >= end.place) return;
+    if (segment.is_finished() && seen.place == format::first_frame_place) {
+        std::optional<format::IndexContents> contents;
+        (void)detail::attempt([&] {
+            auto const directory = files.directory();
+            auto const file =
+                read_file(directory, format::ordinal_name(segment.ordinal(), format::index_suffix));
+            if (file) {
+                contents =
+                    format::decode_index(*file, segment.info().salt, segment.info().capacity);
+            }
+        });
+        if (contents) return segment.index().assume(std::move(*contents), end);
+    }
+    segment.index().extend({pin->data(), segment.info().capacity}, end);
+}
+
+}  // namespace annals::inline v1::storage

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// A partition's control file in the hands of its writer.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include <annals/config.hpp>
+#include <annals/format/control.hpp>
+#include <annals/storage/segment_files.hpp>
+
+namespace annals::inline v1::storage {
+
+inline constexpr std::string_view control_name = "control";
+
+/// What the control file says, and which file it is; nothing where it is missing or its head is
+/// bad.
+struct ControlFound {
+    std::optional<format::Control> control{};
+    FileIdentity identity{};
+};
+
+template <PlatformDirectory Directory>
+[[nodiscard]] ControlFound read_control(Directory const& directory) {
+    auto const file = directory.find_file(control_name, Access::read);
+    if (!file) return {};
+    auto const bytes = read_whole(*file);
+    return {format::decode_control(bytes, file->path()), file->identity()};
+}
+
+/// This life of this machine, writing with that control file.
+template <Platform P>
+[[nodiscard]] format::WriterIdentity writer_identity(P const& platform,
+                                                     FileIdentity const& control) {
+    return {.boot_id = platform.boot_id(),
+            .device = control.device,
+            .inode = control.inode,
+            .mount = control.mount,
+            .started = platform.now().time_since_epoch().count()};
+}
+
+/// Replaces the control file as a whole: complete and durable, or as it was before. A control file
+/// without a clean mark belongs to the life that writes it.
+template <PlatformDirectory Directory, Platform P>
+void replace_control(Directory& directory, P const& platform, format::Control control) {
+    publish_file(directory, control_name, [&](auto& file) {
+        if (!control.clean) control.writer = writer_identity(platform, file.identity());
+        file.write_at(0, format::encode_control(control));
+    });
+}
+
+/// The mapped control file of a partition whose gate is open. The mapping is shared with the page
+/// cache, so what is stored here survives the process at once; a descriptor is not kept. Calls must
+/// not overlap.
+template <Platform P>
+class ControlFile {
+public:
+    using Directory = typename P::Directory;
+    using Mapping = typename Directory::File::Mapping;
+
+    ControlFile(Directory const& directory, format::Control const& control)
+        : ControlFile{directory.open_file(control_name, Access::write), control} {}
+
+    /// Begins a life in this file: no longer clean, and this writer's. Not durable before `sync`.
+    void begin_life(P const& platform) noexcept {
+        put(format::writer_place, format::checked(writer_identity(platform, identity_)));
+        put(format::clean_mark_place, format::CleanMark{});
+        set_syncing(0);
+    }
+
+    /// Set before each sync of a segment and cleared after its success: while it stands, the page
+    /// cache is no evidence of what the disk holds.
+    void set_syncing(std::uint64_t ordinal) noexcept { put(format::syncing_mark_place, ordinal); }
+
+    /// The segment is durable up to `extent`. The slot is changed only once the other was synced.
+    void set_watermark(std::uint64_t ordinal, FileIdentity const& identity,
+                       format::Extent extent) noexcept {
+        if (std::exchange(slot_synced_, false)) ++sequence_;
+        put(format::watermark_places[sequence_ % 2],
+            format::checked(format::Watermark{.sequence = sequence_,
+                                              .ordinal = ordinal,
+                                              .device = identity.device,
+                                              .inode = identity.inode,
+                                              .count = extent.count,
+                                              .end = extent.place}));
+    }
+
+    void set_clean(format::CleanMark const& mark) noexcept {
+        put(format::clean_mark_place, format::checked(mark));
+    }
+
+    /// Everything set so far is durable, or throws `sync_failed`.
+    void sync() {
+        mapping_.sync();
+        slot_synced_ = true;
+    }
+
+private:
+    using File = typename Directory::File;
+
+    ControlFile(File const& file, format::Control const& control)
+        : mapping_{file.map(Access::write)},
+          identity_{file.identity()},
+          sequence_{control.watermark ? control.watermark->sequence : 0} {}
+
+    template <class T>
+    void put(std::uint64_t place, T const& value) noexcept {
+        detail::store(mapping_.data() + place, value);
+        P::store_point(mapping_.data() + place, sizeof value);
+    }
+
+    Mapping mapping_;
+    FileIdentity identity_;
+    std::uint64_t sequence_;
+    bool slot_synced_ = true;  // the file was published, and so synced
+};
+
+}  // namespace annals::inline v1::storage

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// How far a partition is safe from power loss: shared syncs, the watermark, and the marks of
+// completion that follow from them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include <annals/config.hpp>
+#include <annals/error.hpp>
+#include <annals/storage/completion.hpp>
+#include <annals/storage/control_file.hpp>
+#include <annals/storage/segment_list.hpp>
+
+namespace annals::inline v1::storage {
+
+/// Syncs what is published, segment by segment: an old one is durable before anything in the next
+/// is called so. Whoever waits for the mutex finds, more often than not, that the sync before its
+/// own has served it too. Any thread may call it.
+template <Platform P>
+class Durability {
+public:
+    using SegmentPtr = std::shared_ptr<Segment<P>>;
+
+    Durability(std::shared_ptr<SegmentFiles<P> const> files, SegmentList<P> const& segments,
+               std::uint64_t durable)
+        : files_{std::move(files)}, segments_{segments}, durable_{durable} {}
+
+    /// Records below this offset are durable.
+    [[nodiscard]] std::uint64_t durable_offset() const noexcept {
+        return durable_.load(std::memory_order_acquire);
+    }
+
+    /// The gate is open: from here on `control` tells recovery how far the log was durable.
+    void begin(ControlFile<P> control, SegmentPtr first, std::uint64_t durable) {
+        std::lock_guard const lock{mutex_};
+        control_.emplace(std::move(control));
+        unsynced_ = std::move(first);
+        durable_.store(durable, std::memory_order_release);
+    }
+
+    /// Makes everything published durable, or throws `sync_failed`: then the outcome is open, and
+    /// so it is for all later calls. Records below `enough` are known to be published; where they
+    /// are durable already nothing is done.
+    void sync(std::uint64_t enough) {
+        if (durable_offset() >= enough) return;
+        std::lock_guard const lock{mutex_};
+        if (durable_offset() >= enough) return;
+        sync_segments(SegmentPtr{});
+    }
+
+    /// Syncs and completes segments that were rolled, up to but without `active`.
+    void complete_before(SegmentPtr const& active) {
+        std::lock_guard const lock{mutex_};
+        sync_segments(active);
+    }
+
+    /// After the last sync: says that the partition was closed with this end.
+    void set_clean(format::CleanMark const& mark) {
+        std::lock_guard const lock{mutex_};
+        if (failure_) detail::raise_again(*failure_);
+        control_->set_clean(mark);
+        control_->sync();
+    }
+
+    /// Makes the watermark durable, so that the other slot may be used. Nobody waits for this.
+    void sync_control() {
+        std::lock_guard const lock{mutex_};
+        if (control_ && !failure_) control_->sync();
+    }
+
+    [[nodiscard]] std::optional<Error> failure() const {
+        std::lock_guard const lock{mutex_};
+        return failure_;
+    }
+
+private:
+    void sync_segments(SegmentPtr const& stop) {
+        if (failure_) detail::raise_again(*failure_);
+        while (unsynced_ && unsynced_ != stop) {
+            bool const is_finished = sync_segment(*unsynced_);
+            if (!is_finished) return;
+            SegmentPtr next = segments_.next(unsynced_->ordinal());
+            if (!next) return;
+            complete(*unsynced_);
+            unsynced_ = std::move(next);
+        }
+    }
+
+    /// The published prefix is sampled, then synced, then called durable. Whether that was all of
+    /// the segment, its seal included.
+    bool sync_segment(Segment<P>& segment) {
+        format::Extent const extent = segment.advance_published();
+        bool const is_finished = segment.is_finished();
+        control_->set_syncing(segment.ordinal());
+        if (auto error = detail::attempt([&] { segment.file().sync(); })) {
+            failure_ = std::move(error);  // the mark stays: the page cache is no evidence now
+            detail::raise_again(*failure_);
+        }
+        control_->set_syncing(0);
+        control_->set_watermark(segment.ordinal(), segment.file().identity(), extent);
+        durable_.store(segment.base() + extent.count, std::memory_order_release);
+        return is_finished;
+    }
+
+    void complete(Segment<P>& segment) {
+        auto const mapping = segment.writable();
+        complete_segment(*files_, segment, *mapping);
+        segment.stop_writing();
+    }
+
+    std::shared_ptr<SegmentFiles<P> const> files_;
+    SegmentList<P> const& segments_;
+    mutable typename P::Mutex mutex_;  // of what follows, and of the syncs themselves
+    std::optional<ControlFile<P>> control_;
+    SegmentPtr unsynced_;
+    std::optional<Error> failure_;
+    typename P::template Atomic<std::uint64_t> durable_;
+};
+
+}  // namespace annals::inline v1::storage

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// Small things done with whole files: reading them, and letting a name appear complete or not at
+// all.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <annals/config.hpp>
+#include <annals/error.hpp>
+#include <annals/platform/platform.hpp>
+
+namespace annals::inline v1::storage {
+
+/// Throws `invalid_name` for what cannot name a topic or group: only [A-Za-z0-9._-], 1 to 249
+/// bytes, no leading dot.
+inline void require_name(std::string_view name, std::string_view what) {
+    auto const is_allowed = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+               c == '.' || c == '_' || c == '-';
+    };
+    bool is_name = !name.empty() && name.size() <= 249 && name.front() != '.';
+    for (char const c : name) is_name = is_name && is_allowed(c);
+    if (is_name) return;
+    std::string shown;
+    for (char const c : name.substr(0, 60)) shown.push_back(c >= ' ' && c <= '~' ? c : '?');
+    detail::raise(Errc::invalid_name, "\"" + shown + "\" cannot name " + std::string{what} +
+                                          ": 1 to 249 of A-Z a-z 0-9 . _ -, no leading dot");
+}
+
+/// Names that begin so are unfinished work of a writer; they are swept when the log is opened.
+inline constexpr std::string_view unfinished_prefix = ".tmp-";
+
+[[nodiscard]] inline std::string unfinished_name(std::string_view name) {
+    return std::string{unfinished_prefix}.append(name);
+}
+
+/// Runs at the end of a scope unless dismissed.
+template <class F>
+class [[nodiscard]] Rollback {
+public:
+    explicit Rollback(F undo) : undo_{std::move(undo)} {}
+    Rollback(Rollback const&) = delete;
+    Rollback& operator=(Rollback const&) = delete;
+    ~Rollback() {
+        if (armed_) undo_();
+    }
+    void dismiss() noexcept { armed_ = false; }
+
+private:
+    F undo_;
+    bool armed_ = true;
+};
+
+/// Files of Annals that are read whole are small; a larger one is not what its name says.
+inline constexpr std::uint64_t max_small_file_bytes = std::uint64_t{64} << 20;
+
+template <PlatformFile File>
+[[nodiscard]] std::vector<std::byte> read_whole(File const& file) {
+    std::uint64_t const size = file.size();
+    if (size > max_small_file_bytes) {
+        detail::raise(Errc::corrupt, "larger than such a file can be", {.path = file.path()});
+    }
+    std::vector<std::byte> bytes(size);
+    bytes.resize(file.read_at(0, bytes));
+    return bytes;
+}
+
+/// The named file's bytes; nullopt where there is no such file.
+template <PlatformDirectory Directory>
+[[nodiscard]] std::optional<std::vector<std::byte>> read_file(Directory const& directory,
+                                                              std::string_view name) {
+    auto const file = directory.find_file(name, Access::read);
+    if (!file) return std::nullopt;
+    return read_whole(*file);
+}
+
+/// Makes a file that appears under `name` with what `fill(file)` writes, synced, or not at all;
+/// what had the name before is replaced. Throws what the platform throws, and leaves nothing
+/// behind.
+template <PlatformDirectory Directory, class Fill>
+void publish_file(Directory& directory, std::string_view name, Fill const& fill) {
+    std::string const unfinished = unfinished_name(name);
+    directory.remove_file(unfinished);
+    auto file = directory.create_file(unfinished);
+    Rollback remove{[&] {
+        // Where even this fails the name is swept at the next opening.
+        (void)detail::attempt([&] { directory.remove_file(unfinished); });
+    }};
+    fill(file);
+    file.sync();
+    directory.rename(unfinished, name);
+    remove.dismiss();
+    directory.sync();
+}
+
+template <PlatformDirectory Directory>
+void publish_bytes(Directory& directory, std::string_view name, Bytes bytes) {
+    publish_file(directory, name, [&](auto& file) { file.write_at(0, bytes); });
+}
+
+/// Removes unfinished files of an earlier writer.
+template <PlatformDirectory Directory>
+void sweep_unfinished(Directory& directory) {
+    for (DirectoryEntry const& entry : directory.list()) {
+        if (entry.kind == EntryKind::file && entry.name.starts_with(unfinished_prefix)) {
+            directory.remove_file(entry.name);
+        }
+    }
+}
+
+/// Removes a directory of ours with all that is in it; does nothing where there is none.
+template <PlatformDirectory Directory>
+void remove_tree(Directory& parent, std::string_view name) {
+    auto directory = parent.find_directory(name);
+    if (!directory) return;
+    for (DirectoryEntry const& entry : directory->list()) {
+        if (entry.kind == EntryKind::directory) {
+            remove_tree(*directory, entry.name);
+        } else {
+            directory->remove_file(entry.name);
+        }
+    }
+    parent.remove_directory(name);
+}
+
+}  // namespace annals::inline v1::storage

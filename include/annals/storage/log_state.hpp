@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: MIT
+// A log in one process: its directory, its lock, its catalogue of topics, its keeper.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <annals/config.hpp>
+#include <annals/detail/chrono.hpp>
+#include <annals/error.hpp>
+#include <annals/format/meta.hpp>
+#include <annals/options.hpp>
+#include <annals/storage/attachment.hpp>
+#include <annals/storage/keeper.hpp>
+#include <annals/storage/topic_state.hpp>
+
+namespace annals::inline v1::storage {
+
+inline constexpr std::string_view log_meta_name = "log.meta";
+
+/// Any thread may call it.
+template <Platform P>
+class LogState {
+public:
+    using Directory = typename P::Directory;
+    using File = typename Directory::File;
+    using TopicPtr = std::shared_ptr<TopicState<P>>;
+
+    /// Opens, and where need be makes and recovers, the log in that directory.
+    LogState(std::string const& path, LogOptions options, P platform)
+        : options_{std::move(options)}, platform_{std::move(platform)} {
+        require_options();
+        Access const access = options_.read_only ? Access::read : Access::write;
+        directory_ = std::make_shared<Directory>(platform_.open_directory(path, access));
+        note_file_system();
+        if (options_.read_only) {
+            require_log();
+            attachment_ = std::make_shared<Attachment<P> const>(*directory_, options_.after_death);
+        } else {
+            open_for_writing();
+        }
+    }
+    LogState(LogState const&) = delete;
+    LogState& operator=(LogState const&) = delete;
+    ~LogState() {
+        // Who wants to know calls close().
+        (void)detail::attempt([&] { close(); });
+    }
+
+    [[nodiscard]] bool is_read_only() const noexcept { return options_.read_only; }
+    [[nodiscard]] std::string const& path() const noexcept { return directory_->path(); }
+    [[nodiscard]] Recovery const& recovery() const noexcept { return recovery_; }
+
+    /// The names of all topics, ascending.
+    [[nodiscard]] std::vector<std::string> topics() const {
+        std::vector<std::string> names;
+        auto const directory = directory_->find_directory("topics");
+        if (!directory) return names;
+        for (DirectoryEntry const& entry : directory->list()) {
+            if (entry.kind != EntryKind::directory || entry.name.starts_with('.')) continue;
+            auto place = names.end();
+            while (place != names.begin() && *(place - 1) > entry.name) --place;
+            names.insert(place, entry.name);
+        }
+        return names;
+    }
+
+    /// What a topic's opener asks of it, without its types.
+    struct TopicRequest {
+        std::string key_codec;
+        std::string value_codec;
+        TopicOptions options;
+    };
+
+    /// The topic, made if it is not there. Its codecs are the caller's to compare.
+    [[nodiscard]] TopicPtr open_topic(std::string const& name, TopicRequest const& request) {
+        detail::require_outside_user_code();
+        require_name(name, "a topic");
+        require_topic_options(request.options);
+        std::lock_guard const lock{mutex_};
+        require_open();
+        if (Entry const* const entry = find(name)) {
+            if (entry->error) detail::raise_again(*entry->error);
+            return entry->topic;
+        }
+        auto const topics = directory_->find_directory("topics");
+        bool const exists = topics && topics->find_directory(name).has_value();
+        if (!exists) {
+            if (options_.read_only) {
+                detail::raise(Errc::not_found, "there is no such topic",
+                              {.path = path() + "/topics/" + name});
+            }
+            TopicState<P>::create(*directory_, platform_, name, new_meta(request));
+        }
+        TopicPtr const topic = load(name);
+        topics_.push_back({name, topic, {}});
+        return topic;
+    }
+
+    /// Ends all writing to the topic and removes it with all its records.
+    void remove_topic(std::string const& name) {
+        detail::require_outside_user_code();
+        require_name(name, "a topic");
+        std::lock_guard const lock{mutex_};
+        require_open();
+        if (options_.read_only) {
+            detail::raise(Errc::read_only, "the log was opened for reading", {.path = path()});
+        }
+        auto topics = directory_->open_directory("topics");
+        if (!topics.find_directory(name)) {
+            detail::raise(Errc::not_found, "there is no such topic",
+                          {.path = topics.path() + "/" + name});
+        }
+        if (Entry* const entry = find(name)) {
+            if (entry->topic) end_writing(*entry->topic, "the topic was removed");
+            std::erase_if(topics_, [&](Entry const& each) { return each.name == name; });
+        }
+        std::string const unfinished = unfinished_name(name);
+        remove_tree(topics, unfinished);
+        topics.rename(name, unfinished);
+        topics.sync();
+        remove_positions(name);
+        remove_tree(topics, unfinished);
+    }
+
+    /// Makes durable what was sent to any topic before the call.
+    void flush() {
+        std::vector<TopicPtr> open;
+        {
+            std::lock_guard const lock{mutex_};
+            require_open();
+            for (Entry const& entry : topics_) {
+                if (entry.topic) open.push_back(entry.topic);
+            }
+        }
+        for (TopicPtr const& topic : open) {
+            for (auto const& partition : topic->partitions()) partition->flush();
+        }
+    }
+
+    /// Ends all writing, makes it durable, and frees the lock. The first error is thrown when
+    /// everything is done that could be.
+    void close() {
+        detail::require_outside_user_code();
+        std::lock_guard const lock{mutex_};
+        if (is_closed_) return;
+        is_closed_ = true;
+        std::optional<Error> first;
+        if (!options_.read_only) {
+            keeper_.reset();
+            for (Entry const& entry : topics_) {
+                if (!entry.topic) continue;
+                auto error =
+                    detail::attempt([&] { end_writing(*entry.topic, "the log was closed"); });
+                if (error && !first) first = std::move(error);
+            }
+            lock_.reset();
+        }
+        topics_.clear();
+        if (first) detail::raise_again(*first);
+    }
+
+private:
+    struct Entry {
+        std::string name;
+        TopicPtr topic;
+        std::optional<Error> error;  ///< why it could not be opened
+    };
+
+    void require_options() const {
+        std::uint64_t const bytes = options_.segment_bytes;
+        if (!detail::is_power_of_two(bytes) || bytes < format::min_segment_bytes ||
+            bytes > format::max_segment_bytes) {
+            detail::raise(Errc::invalid_argument,
+                          "segment_bytes must be a power of two from 64 KiB to 1 GiB, not " +
+                              std::to_string(bytes));
+        }
+    }
+
+    static void require_topic_options(TopicOptions const& options) {
+        if (options.partitions &&
+            (*options.partitions == 0 || *options.partitions > max_partitions)) {
+            detail::raise(Errc::invalid_argument, "a topic has 1 to 65536 partitions, not " +
+                                                      std::to_string(*options.partitions));
+        }
+        if (options.sync_interval && options.sync_interval->count() <= 0) {
+            detail::raise(Errc::invalid_argument, "sync_interval must be above 0");
+        }
+    }
+
+    void require_open() const {
+        if (is_closed_) detail::raise(Errc::closed, "the log was closed", {.path = path()});
+    }
+
+    void note_file_system() {
+        auto const say = [&](std::string text) {
+            if (!options_.read_only) recovery_.notes.push_back(std::move(text));
+        };
+        switch (directory_->file_system()) {
+            case FileSystemKind::network:
+                detail::raise(Errc::io_error,
+                              "a network file system keeps no promise that a log needs",
+                              {.path = path()});
+            case FileSystemKind::memory:
+                say("a file system in memory: nothing survives the machine");
+                break;
+            case FileSystemKind::copy_on_write:
+            case FileSystemKind::fuse:
+                say("a full disk may be told too late on this file system");
+                break;
+            case FileSystemKind::overlay:
+            case FileSystemKind::ordinary: break;
+        }
+    }
+
+    // Opening.
+
+    /// The directory holds a log, or it is no business of ours. A log being made may have its lock.
+    void require_log() const {
+        if (directory_->find_file(log_meta_name, Access::read)) {
+            auto const file = read_file(*directory_, log_meta_name);
+            std::string const meta_path = path() + "/" + std::string{log_meta_name};
+            format::require_readable(*file, format::log_magic, meta_path);
+            (void)format::require_record<format::LogMeta>(*file, 0, meta_path,
+                                                          "the log's description");
+            return;
+        }
+        bool is_empty = true;
+        for (DirectoryEntry const& entry : directory_->list()) {
+            if (entry.name == "topics" || entry.name == "groups") {
+                detail::raise(Errc::corrupt, "the log's description is missing",
+                              {.path = path() + "/" + std::string{log_meta_name}});
+            }
+            is_empty =
+                is_empty && (entry.name == lock_name || entry.name.starts_with(unfinished_prefix));
+        }
+        if (!is_empty || options_.read_only) {
+            detail::raise(is_empty ? Errc::not_found : Errc::not_a_log,
+                          is_empty ? "there is no log in this directory"
+                                   : "the directory holds something else",
+                          {.path = path()});
+        }
+    }
+
+    void open_for_writing() {
+        require_log();
+        take_lock();
+        require_log();  // again: another writer may have finished it meanwhile
+        make_missing();
+        sweep_unfinished(*directory_);
+        context_ = std::make_shared<WriterContext<P>>(platform_, options_.segment_bytes,
+                                                      options_.keeper && P::has_threads);
+        keeper_.emplace(context_, options_.on_event);
+        sweep_topics();
+        for (std::string const& name : topics()) open_existing(name);
+    }
+
+    void take_lock() {
+        auto lock = directory_->find_file(lock_name, Access::write);
+        if (!lock) {
+            // Two writers may race to make it; whoever comes second finds it.
+            (void)detail::attempt([&] { (void)directory_->create_file(lock_name); });
+            lock = directory_->open_file(lock_name, Access::write);
+            directory_->sync();
+        }
+        constexpr std::chrono::nanoseconds pause{std::chrono::milliseconds{5}};
+        auto const deadline = platform_.steady_now() + options_.lock_timeout;
+        while (!lock->try_lock()) {
+            if (platform_.steady_now() >= deadline) {
+                detail::raise(Errc::locked, "another writer has the log", {.path = lock->path()});
+            }
+            platform_.wait({}, pause);
+        }
+        lock_ = std::move(lock);
+    }
+
+    void make_missing() {
+        if (!directory_->find_file(log_meta_name, Access::read)) {
+            auto const meta = format::checked(format::LogMeta{.log_id = new_id()});
+            publish_bytes(*directory_, log_meta_name, format::bytes_of(meta));
+        }
+        bool made = false;
+        for (std::string_view const name : {"topics", "groups"}) {
+            if (directory_->find_directory(name)) continue;
+            (void)directory_->make_directory(name);
+            made = true;
+        }
+        if (made) directory_->sync();
+    }
+
+    [[nodiscard]] format::Id new_id() const {
+        std::uint64_t const words[2] = {platform_.random(), platform_.random()};
+        format::Id id;
+        std::memcpy(id.data(), words, id.size());
+        return id;
+    }
+
+    /// Topics that were being made or removed when a writer died.
+    void sweep_topics() {
+        auto directory = directory_->open_directory("topics");
+        for (DirectoryEntry const& entry : directory.list()) {
+            if (entry.name.starts_with(unfinished_prefix) && entry.kind == EntryKind::directory) {
+                remove_tree(directory, entry.name);
+            }
+        }
+    }
+
+    /// One broken topic does not keep the others from being used: its error waits for who opens it.
+    void open_existing(std::string const& name) {
+        Entry entry{name, nullptr, std::nullopt};
+        entry.error = detail::attempt([&] { entry.topic = load(name); });
+        if (entry.error) {
+            recovery_.notes.push_back("topic " + name + ": " + entry.error->what());
+            keeper_->tell({.kind = Event::Kind::damage,
+                           .message = entry.error->what(),
+                           .path = entry.error->path()});
+        }
+        topics_.push_back(std::move(entry));
+    }
+
+    [[nodiscard]] TopicPtr load(std::string const& name) {
+        auto topic = std::make_shared<TopicState<P>>(directory_, platform_, name);
+        if (options_.read_only) {
+            topic->open_for_reading(platform_, attachment_);
+            return topic;
+        }
+        topic->open_for_writing(context_, options_.after_death);
+        keeper_->add(topic->partitions());
+        for (auto const& partition : topic->partitions()) {
+            PartitionRecovery const& found = partition->recovery();
+            if (found.ending != Ending::clean || !found.notes.empty()) {
+                recovery_.partitions.push_back(found);
+            }
+        }
+        return topic;
+    }
+
+    [[nodiscard]] format::TopicMeta new_meta(TopicRequest const& request) const {
+        format::TopicMeta meta{.topic_id = new_id(),
+                               .partitions = request.options.partitions.value_or(1),
+                               .created = platform_.now(),
+                               .key_codec = request.key_codec,
+                               .value_codec = request.value_codec};
+        meta.sync = request.options.sync.value_or(meta.sync);
+        meta.sync_interval = request.options.sync_interval.value_or(meta.sync_interval);
+        meta.clock = request.options.clock.value_or(meta.clock);
+        return meta;
+    }
+
+    [[nodiscard]] Entry* find(std::string_view name) {
+        for (Entry& entry : topics_) {
+            if (entry.name == name) return &entry;
+        }
+        return nullptr;
+    }
+
+    // Ending.
+
+    void end_writing(TopicState<P>& topic, std::string_view why) {
+        if (keeper_) keeper_->remove(topic.partitions());
+        Error const closed{Errc::closed,
+                           detail::error_message(Errc::closed, why, {.path = topic.path()}),
+                           {.path = topic.path()}};
+        std::optional<Error> first;
+        for (auto const& partition : topic.partitions()) {
+            auto error = detail::attempt([&] { partition->close(closed); });
+            if (error && !first) first = std::move(error);
+        }
+        if (first) detail::raise_again(*first);
+    }
+
+    void remove_positions(std::string const& topic) {
+        auto groups = directory_->open_directory("groups");
+        for (DirectoryEntry const& entry : groups.list()) {
+            if (entry.kind != EntryKind::directory) continue;
+            auto group = groups.open_directory(entry.name);
+            if (group.remove_file(topic)) group.sync();
+        }
+    }
+
+    LogOptions options_;
+    P platform_;
+    std::shared_ptr<Directory> directory_;
+    std::optional<File> lock_;
+    std::shared_ptr<Attachment<P> const> attachment_;
+    std::shared_ptr<WriterContext<P>> context_;
+    std::optional<Keeper<P>> keeper_;
+    Recovery recovery_;
+
+    mutable typename P::Mutex mutex_;  // of the catalogue
+    std::vector<Entry> topics_;
+    bool is_closed_ = false;
+};
+
+}  // namespace annals::inline v1::storage

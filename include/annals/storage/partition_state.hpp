@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: MIT
+// A partition in one process: its segments, its writer if this process has the log's lock, and
+// where to find an offset or a time in it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <annals/config.hpp>
+#include <annals/error.hpp>
+#include <annals/storage/attachment.hpp>
+#include <annals/storage/opening.hpp>
+#include <annals/storage/reentrancy.hpp>
+#include <annals/storage/segment_list.hpp>
+#include <annals/storage/writer.hpp>
+
+namespace annals::inline v1::storage {
+
+/// Shared by all handles of the partition; outlives the log's closing. Any thread may call it.
+template <Platform P>
+class PartitionState {
+public:
+    using SegmentPtr = std::shared_ptr<Segment<P>>;
+    using Extent = format::Extent;
+
+    /// Where a record lies, or where the next one will.
+    struct Location {
+        SegmentPtr segment{};
+        Extent extent{};
+    };
+
+    /// A partition of a writing log: recovers it.
+    PartitionState(std::shared_ptr<SegmentFiles<P> const> files,
+                   std::shared_ptr<WriterContext<P>> context,
+                   std::shared_ptr<TopicSettings<P> const> settings,
+                   std::shared_ptr<Signal<P>> readers, AfterDeath rule)
+        : files_{std::move(files)}, settings_{std::move(settings)}, readers_{std::move(readers)} {
+        OpenedPartition<P> opened = Opening<P>{files_, Role::writer, rule}.open();
+        adopt(opened);
+        last_sync_ = files_->platform().steady_now().count();
+        writer_ = std::make_unique<Writer<P>>(files_, std::move(context), settings_, segments_,
+                                              std::move(opened));
+    }
+
+    /// A partition of a log that is only read.
+    PartitionState(std::shared_ptr<SegmentFiles<P> const> files,
+                   std::shared_ptr<Attachment<P> const> attachment)
+        : files_{std::move(files)}, attachment_{std::move(attachment)} {
+        std::lock_guard const lock{refresh_mutex_};
+        reopen();
+    }
+
+    [[nodiscard]] SegmentFiles<P> const& files() const noexcept { return *files_; }
+    [[nodiscard]] P const& platform() const noexcept { return files_->platform(); }
+    [[nodiscard]] std::uint32_t partition() const noexcept { return files_->partition(); }
+    [[nodiscard]] bool is_writing() const noexcept { return writer_ != nullptr; }
+    [[nodiscard]] SegmentList<P> const& segments() const noexcept { return segments_; }
+    [[nodiscard]] PartitionRecovery const& recovery() const noexcept { return recovery_; }
+
+    /// The writer, or `read_only`.
+    [[nodiscard]] Writer<P>& writer() {
+        if (!writer_) [[unlikely]] {
+            detail::raise(Errc::read_only, "the log was opened for reading",
+                          {.path = files_->path()});
+        }
+        detail::require_outside_user_code();
+        return *writer_;
+    }
+
+    /// Throws `read_only`, `closed`, or whatever else ended the writing here.
+    void require_open() { writer().require_open(); }
+
+    // Sending, once the bytes are there.
+
+    /// What every sender does after publishing: wakes who sleeps, and keeps the topic's promise.
+    void published(std::uint64_t end) {
+        readers_->notify_sleepers();
+        Sync const sync = settings_->sync.load(std::memory_order_relaxed);
+        if (sync == Sync::always) [[unlikely]] {
+            wait_published(end);
+            make_durable(end);
+            return;
+        }
+        WriterContext<P> const& context = writer_->context();
+        if (context.has_keeper) {
+            context.keeper.notify_sleepers();
+        } else if (sync == Sync::interval) {
+            sync_if_due();
+        }
+    }
+
+    // Where the log begins and ends.
+
+    [[nodiscard]] std::uint64_t beginning() const {
+        auto const segments = segments_.snapshot();
+        std::uint64_t const first = segments.empty() ? 0 : segments.front()->base();
+        return std::max(first, beginning_);
+    }
+
+    /// How far everything is published, without waiting.
+    [[nodiscard]] std::uint64_t published_end() {
+        SegmentPtr segment = segments_.first_unfinished();
+        if (!segment) return beginning_;
+        for (;;) {
+            Extent const extent = segment->advance_published();
+            if (!segment->is_finished()) return segment->base() + extent.count;
+            SegmentPtr next = segments_.next(segment->ordinal());
+            if (!next) return segment->base() + std::min(extent.count, segment->limit());
+            segment = std::move(next);
+        }
+    }
+
+    /// The end that whoever asks now must see: behind every record whose send returned before.
+    [[nodiscard]] std::uint64_t end() {
+        detail::require_outside_user_code();
+        if (!writer_) {
+            refresh();
+            return published_end();
+        }
+        std::uint64_t const claimed = writer_->claimed_end();
+        wait_published(claimed);
+        return claimed;
+    }
+
+    /// Behind all claims that stand, published or not.
+    [[nodiscard]] std::uint64_t claimed_end() {
+        return writer_ ? writer_->claimed_end() : published_end();
+    }
+
+    void wait_published(std::uint64_t offset) {
+        for (unsigned attempt = 0; published_end() < offset; ++attempt) {
+            platform().relax(attempt);
+        }
+    }
+
+    [[nodiscard]] std::uint64_t durable() const {
+        if (writer_) return writer_->durability().durable_offset();
+        auto const control = read_control(files_->directory()).control;
+        return durable_by(control ? control->watermark : std::nullopt);
+    }
+
+    /// Makes durable whatever was sent before the call. Throws `sync_failed`; `read_only`.
+    void flush() {
+        std::uint64_t const end = writer().claimed_end();
+        wait_published(end);
+        make_durable(end);
+    }
+
+    // Finding a place.
+
+    /// The record with this offset, or where it will be if it is the next; `offset` must not be
+    /// beyond the published end.
+    [[nodiscard]] Location locate(std::uint64_t offset) {
+        SegmentPtr const segment = segments_.find(offset);
+        if (!segment || offset <= segment->base()) return {segment, {}};
+        auto const pin = segment->pin();
+        std::uint64_t const number = offset - segment->base();
+        if (Extent const published = segment->advance_published(); number >= published.count) {
+            return {segment, published};
+        }
+        Extent at =
+            confirmed(*segment, pin, [&](auto& index) { return index.before_number(number); });
+        while (auto const frame = segment->frame_at(pin, at.place)) {
+            if (at.count + std::max<std::uint64_t>(frame->records, 1) > number) break;
+            at = {at.count + frame->records, frame->end};
+        }
+        return {segment, at};
+    }
+
+    /// The offset of the first record whose timestamp is at least `timestamp`, or the end.
+    [[nodiscard]] std::uint64_t offset_at(std::int64_t timestamp) {
+        for (SegmentPtr const& segment : segments_.snapshot()) {
+            std::int64_t const known = segment->known_max_timestamp();
+            if (known != format::before_all_time && known < timestamp) continue;
+            if (auto const offset = offset_in(*segment, timestamp)) return *offset;
+        }
+        return published_end();
+    }
+
+    /// The epoch of the record with this offset.
+    [[nodiscard]] std::uint64_t epoch_of(std::uint64_t offset) const {
+        std::uint64_t epoch = 0;
+        for (format::Epoch const& each : epochs()) {
+            if (epoch == 0 || each.first_offset <= offset) epoch = each.number;
+        }
+        return epoch;
+    }
+
+    /// All epochs, ascending.
+    [[nodiscard]] std::vector<format::Epoch> epochs() const {
+        std::vector<format::Epoch> all;
+        {
+            std::lock_guard const lock{refresh_mutex_};
+            all = epochs_;
+        }
+        for (SegmentPtr const& segment : segments_.snapshot()) {
+            if (all.empty() || all.back().number < segment->info().epoch) {
+                all.push_back({segment->info().epoch, segment->base()});
+            }
+        }
+        return all;
+    }
+
+    // A reader of another process's log.
+
+    /// Looks for what the writer did since: new segments, its death, its successor. Nothing to do
+    /// in the writing process.
+    void refresh() {
+        if (writer_) return;
+        std::lock_guard const lock{refresh_mutex_};
+        if (attachment_->is_writer_alive() != (role_ == Role::live_reader)) {
+            reopen();
+        } else if (role_ == Role::live_reader) {
+            find_new_segments();
+        }
+    }
+
+    /// Whether what fails its check here is damage, not the end of what a writer has got to.
+    [[nodiscard]] bool is_damage(Segment<P> const& segment, std::uint64_t number) const {
+        if (writer_ || segment.is_finished() || role_ == Role::reader) return true;
+        auto const control = read_control(files_->directory()).control;
+        return control && control->watermark &&
+               (control->watermark->ordinal > segment.ordinal() ||
+                (control->watermark->ordinal == segment.ordinal() &&
+                 control->watermark->count > number));
+    }
+
+    // The writing life beyond sending.
+
+    /// What the keeper does for this partition: whether anything moved since it last came, and when
+    /// it must come again for what is not durable yet (nanoseconds on the steady clock).
+    struct Upkeep {
+        bool is_busy = false;
+        std::optional<std::int64_t> due{};
+    };
+
+    Upkeep keep() {
+        if (!writer_ || !writer_->has_begun()) return {};
+        writer_->make_spare_where_due();
+        writer_->complete_rolled();
+        std::uint64_t const end = published_end();
+        Upkeep upkeep{.is_busy = end != kept_end_ || end < claimed_end()};
+        if (end != kept_end_) wake_other_processes();
+        kept_end_ = end;
+        index_published();
+        if (settings_->sync.load(std::memory_order_relaxed) == Sync::interval && end > durable()) {
+            if (!sync_if_due()) upkeep.due = sync_due();
+        }
+        return upkeep;
+    }
+
+    /// Ends the writing life; reading goes on. Throws what close() of the log must tell.
+    void close(Error const& closed) {
+        if (!writer_) return;
+        writer_->close(closed, [&](std::uint64_t end) { wait_published(end); });
+        readers_->notify();
+    }
+
+    /// The futex word that the writer wakes readers of other processes through, and its value.
+    [[nodiscard]] std::optional<WaitWord> wait_word(typename Segment<P>::Pin& pin) {
+        SegmentPtr const segment = segments_.first_unfinished();
+        if (!segment) return std::nullopt;
+        pin = segment->pin();
+        auto const* const word =
+            reinterpret_cast<std::uint32_t const*>(pin->data() + format::wait_word_place);
+        typename P::template AtomicRef<std::uint32_t> const shared{
+            *const_cast<std::uint32_t*>(word)};
+        return WaitWord{word, shared.load(std::memory_order_seq_cst)};
+    }
+
+private:
+    void adopt(OpenedPartition<P> const& opened) {
+        segments_.assign(opened.segments);
+        recovery_ = opened.report;
+        recovery_.end = Offset{opened.end};
+        epochs_ = opened.control.epochs;
+        beginning_ = opened.control.beginning ? opened.control.beginning->offset : 0;
+    }
+
+    /// Finds the log's segments anew. A writer may come or go meanwhile: what was found beside
+    /// another state of the lock counts for nothing.
+    void reopen() {
+        for (unsigned attempt = 0;; ++attempt) {
+            bool const is_live = attachment_->is_writer_alive();
+            Role const role = is_live ? Role::live_reader : Role::reader;
+            auto const error = detail::attempt([&] {
+                adopt(Opening<P>{files_, role, attachment_->rule()}.open());
+                role_ = role;
+            });
+            bool const is_settled = attachment_->is_writer_alive() == is_live;
+            if (is_settled && !error) return;
+            if ((is_settled && attempt > 2) || attempt > 100) {
+                if (error) detail::raise_again(*error);
+                return;
+            }
+            platform().relax(attempt + 64);
+        }
+    }
+
+    void find_new_segments() {
+        SegmentPtr const last = segments_.last();
+        for (std::uint64_t const ordinal : files_->ordinals()) {
+            if (last && ordinal <= last->ordinal()) continue;
+            auto const file = files_->open_segment(ordinal, Access::read);
+            FirstPage const page = files_->read_first_page(file, ordinal);
+            if (page.activation != format::RecordState::good) break;
+            segments_.append(std::make_shared<Segment<P>>(files_, page.info));
+        }
+    }
+
+    [[nodiscard]] std::uint64_t durable_by(std::optional<format::Watermark> const& mark) const {
+        std::uint64_t durable = beginning();
+        if (!mark) return durable;
+        for (SegmentPtr const& segment : segments_.snapshot()) {
+            if (segment->ordinal() == mark->ordinal) durable = segment->base() + mark->count;
+        }
+        return durable;
+    }
+
+    /// Where the index says to begin, if the frame there says so too; else from the first frame.
+    template <class Lookup>
+    [[nodiscard]] Extent confirmed(Segment<P>& segment, typename Segment<P>::Pin const& pin,
+                                   Lookup const& lookup) {
+        refresh_index(*files_, segment, pin);
+        Extent const at = lookup(segment.index());
+        if (at == Extent{}) return at;
+        auto const frame = segment.frame_at(pin, at.place);
+        Bytes const bytes{pin->data(), segment.info().capacity};
+        if (frame && format::is_good(bytes, *frame, at.count, segment.info().salt)) return at;
+        segment.index().reset();
+        return {};
+    }
+
+    [[nodiscard]] std::optional<std::uint64_t> offset_in(Segment<P>& segment,
+                                                         std::int64_t timestamp) {
+        auto const pin = segment.pin();
+        Extent const published = segment.advance_published();
+        std::uint64_t const end = std::min(published.count, segment.limit());
+        Extent at =
+            confirmed(segment, pin, [&](auto& index) { return index.before_time(timestamp); });
+        while (at.count < end) {
+            auto const frame = segment.frame_at(pin, at.place);
+            if (!frame) break;
+            bool const is_data = frame->word.state() == format::FrameState::data;
+            if (is_data && frame->detail >= timestamp) return segment.base() + at.count;
+            at = {at.count + frame->records, frame->end};
+        }
+        return std::nullopt;
+    }
+
+    [[nodiscard]] std::int64_t sync_due() const noexcept {
+        return last_sync_.load(std::memory_order_relaxed) +
+               settings_->sync_interval.load(std::memory_order_relaxed);
+    }
+
+    /// Whether the interval was over; then everything published is durable.
+    bool sync_if_due() {
+        std::int64_t const now = platform().steady_now().count();
+        if (now < sync_due()) return false;
+        last_sync_.store(now, std::memory_order_relaxed);
+        make_durable(published_end());
+        writer_->durability().sync_control();
+        return true;
+    }
+
+    /// Nothing is appended to a partition whose sync failed: nobody could tell what of it is kept.
+    void make_durable(std::uint64_t end) {
+        if (auto const error = detail::attempt([&] { writer_->durability().sync(end); })) {
+            writer_->refuse(*error);
+            detail::raise_again(*error);
+        }
+    }
+
+    void index_published() {
+        SegmentPtr const segment = segments_.first_unfinished();
+        if (segment && segment->is_writing()) refresh_index(*files_, *segment, segment->pin());
+    }
+
+    void wake_other_processes() {
+        SegmentPtr const segment = segments_.first_unfinished();
+        auto const mapping = segment ? segment->writable() : nullptr;
+        if (!mapping) return;
+        auto* const word =
+            reinterpret_cast<std::uint32_t*>(mapping->data() + format::wait_word_place);
+        typename P::template AtomicRef<std::uint32_t>{*word}.fetch_add(1,
+                                                                       std::memory_order_seq_cst);
+        platform().wake(word);
+    }
+
+    std::shared_ptr<SegmentFiles<P> const> files_;
+    std::shared_ptr<TopicSettings<P> const> settings_;
+    std::shared_ptr<Signal<P>> readers_;
+    std::shared_ptr<Attachment<P> const> attachment_;
+    SegmentList<P> segments_;
+    PartitionRecovery recovery_;
+    std::uint64_t beginning_ = 0;
+    std::uint64_t kept_end_ = 0;  // the keeper's
+    typename P::template Atomic<std::int64_t> last_sync_{0};
+
+    mutable typename P::Mutex refresh_mutex_;  // of a reader's view
+    Role role_ = Role::writer;
+    std::vector<format::Epoch> epochs_;
+
+    std::unique_ptr<Writer<P>> writer_;
+};
+
+}  // namespace annals::inline v1::storage

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+// A segment in the memory of one process: its tail, its published prefix, and its mapping.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <annals/config.hpp>
+#include <annals/error.hpp>
+#include <annals/format/segment.hpp>
+#include <annals/platform/platform.hpp>
+#include <annals/storage/index.hpp>
+#include <annals/storage/recovery.hpp>
+#include <annals/storage/segment_files.hpp>
+
+namespace annals::inline v1::storage {
+
+/// One segment of a partition. It lives as long as the partition, so that a thread that comes late
+/// to its tail finds the tail beyond the end and goes on to the next segment. The mapping does not:
+/// a writer keeps it until the segment is complete, readers for as long as they hold a pin.
+/// Threads: all members may be called from any thread, but `start_writing` and `stop_writing` by
+/// one.
+template <Platform P>
+class Segment {
+public:
+    using File = typename P::Directory::File;
+    using Mapping = typename File::Mapping;
+    using Pin = std::shared_ptr<Mapping const>;
+    using Extent = format::Extent;
+
+    static constexpr std::uint64_t no_limit = ~std::uint64_t{0};
+
+    Segment(std::shared_ptr<SegmentFiles<P> const> files, SegmentInfo const& info)
+        : files_{std::move(files)}, info_{info} {}
+
+    [[nodiscard]] SegmentInfo const& info() const noexcept { return info_; }
+    [[nodiscard]] std::uint64_t ordinal() const noexcept { return info_.ordinal; }
+    [[nodiscard]] std::uint64_t base() const noexcept { return info_.base_offset; }
+    [[nodiscard]] std::uint64_t claimable_end() const noexcept {
+        return format::claimable_end(info_.capacity);
+    }
+    [[nodiscard]] std::string path() const { return files_->segment_path(info_.ordinal); }
+    [[nodiscard]] SegmentIndex<P>& index() noexcept { return index_; }
+
+    // Appending. Only in the writing process, between start_writing and stop_writing.
+
+    /// Takes the file and its writable mapping, and lets claims begin at `resume`.
+    void start_writing(File file, Mapping mapping, Extent resume) {
+        std::lock_guard const lock{mutex_};
+        file_.emplace(std::move(file));
+        writing_ = std::make_shared<Mapping>(std::move(mapping));
+        reading_ = writing_;
+        bytes_ = writing_->data();
+        tail_.store(resume.packed(), std::memory_order_relaxed);
+        raise_published(resume);
+    }
+
+    /// Lets go of the descriptor and the writable mapping; nothing is open in the segment any more.
+    void stop_writing() {
+        std::lock_guard const lock{mutex_};
+        writing_.reset();
+        file_.reset();
+    }
+
+    [[nodiscard]] bool is_writing() const {
+        std::lock_guard const lock{mutex_};
+        return writing_ != nullptr;
+    }
+
+    /// The segment's memory. Good for whoever holds a claim, for until that is published the
+    /// segment is not complete.
+    [[nodiscard]] std::byte* bytes() const noexcept { return bytes_; }
+    [[nodiscard]] File& file() noexcept { return *file_; }
+    [[nodiscard]] std::shared_ptr<Mapping> writable() const {
+        std::lock_guard const lock{mutex_};
+        return writing_;
+    }
+
+    /// Claims a stretch of `bytes` (a multiple of 8) for `records`, in one atomic step that gives
+    /// number and place at once. nullopt: the segment is full; the one claim that crossed its end
+    /// has parked the end. Each thread overshoots at most once, so the tail cannot wrap.
+    [[nodiscard]] std::optional<Extent> claim(std::uint64_t records, std::uint64_t bytes) noexcept {
+        if (is_crossed()) return std::nullopt;
+        // seq_cst: whoever announces that it will sleep and then looks at the tail either sees this
+        // claim, or is seen by the claimant afterwards.
+        Extent const at = Extent::unpacked(
+            tail_.fetch_add(Extent{records, bytes}.packed(), std::memory_order_seq_cst));
+        if (at.place + bytes <= claimable_end()) return at;
+        if (at.place <= claimable_end()) park(at, bytes);
+        return std::nullopt;
+    }
+
+    /// Ends the segment where its claims end, so that no further claim succeeds.
+    void cross() noexcept {
+        if (is_crossed()) return;
+        Extent const at = Extent::unpacked(
+            tail_.fetch_add(Extent{0, info_.capacity}.packed(), std::memory_order_seq_cst));
+        if (at.place <= claimable_end()) park(at, 0);
+    }
+
+    [[nodiscard]] bool is_crossed() const noexcept {
+        return Extent::unpacked(tail_.load(std::memory_order_seq_cst)).place > claimable_end();
+    }
+
+    /// How far claims reach: the tail, or where the crossing claim parked the end.
+    [[nodiscard]] Extent claimed(P const& platform) const {
+        Extent const tail = Extent::unpacked(tail_.load(std::memory_order_seq_cst));
+        return tail.place > claimable_end() ? parked(platform) : tail;
+    }
+
+    /// Where the crossed segment ends. Waits for the few instructions between crossing and parking.
+    [[nodiscard]] Extent parked(P const& platform) const {
+        for (unsigned attempt = 0;; ++attempt) {
+            if (auto const word = parked_.load(std::memory_order_acquire)) {
+                return Extent::unpacked(word);
+            }
+            platform.relax(attempt);
+        }
+    }
+
+    /// How many bytes the claim wanted that crossed the end; the next segment should hold them.
+    [[nodiscard]] std::uint64_t bytes_needed() const noexcept {
+        return needed_.load(std::memory_order_relaxed);
+    }
+
+    // Reading.
+
+    /// Keeps the segment mapped for as long as it is held. Maps it where it is not.
+    /// Throws what opening and mapping do, and `corrupt` where another file has taken its name.
+    [[nodiscard]] Pin pin() {
+        std::lock_guard const lock{mutex_};
+        if (Pin pin = reading_.lock()) return pin;
+        Pin pin = std::make_shared<Mapping>(files_->map_segment(info_));
+        reading_ = pin;
+        return pin;
+    }
+
+    /// The published frame at this place of `pin`, and what its owner stored before publishing it.
+    /// nullopt: there is none yet.
+    [[nodiscard]] std::optional<format::FrameAt> frame_at(Pin const& pin,
+                                                          std::uint64_t place) const noexcept {
+        if (place > claimable_end()) return std::nullopt;
+        auto* const word = reinterpret_cast<std::uint64_t*>(pin->data() + place);
+        format::FrameWord const loaded{
+            typename P::template AtomicRef<std::uint64_t>{*word}.load(std::memory_order_acquire)};
+        if (auto const frame = format::frame_at({pin->data(), info_.capacity}, place, loaded)) {
+            return frame;
+        }
+        for (Gap const& gap : gaps_) {
+            if (gap.place != place) continue;
+            format::FrameWord const bare{format::FrameState::voided, gap.bytes, 0};
+            return format::FrameAt{bare, place, place + gap.bytes, gap.records, 0, true};
+        }
+        return std::nullopt;
+    }
+
+    /// How far every frame is published, as far as somebody has looked.
+    [[nodiscard]] Extent published() const noexcept {
+        return Extent::unpacked(published_.load(std::memory_order_acquire));
+    }
+
+    /// Whether the published prefix ends at a seal, or where another segment takes over.
+    [[nodiscard]] bool is_finished() const noexcept {
+        return finished_.load(std::memory_order_acquire);
+    }
+
+    /// The lowest ordinal that the next segment may have, once this one is finished.
+    [[nodiscard]] std::uint64_t successor() const noexcept {
+        return successor_.load(std::memory_order_relaxed);
+    }
+
+    /// Looks how far frames are published by now.
+    Extent advance_published() {
+        Extent extent = published();
+        if (is_finished()) return extent;
+        Pin const pin = this->pin();
+        Extent const before = extent;
+        while (extent.count < limit()) {
+            auto const frame = frame_at(pin, extent.place);
+            if (!frame) break;
+            if (frame->word.state() == format::FrameState::seal) {
+                finish(static_cast<std::uint64_t>(frame->detail));
+                break;
+            }
+            extent = {extent.count + frame->records, frame->end};
+        }
+        if (extent != before) raise_published(extent);
+        if (extent.count >= limit()) finish(info_.ordinal + 1);
+        return extent;
+    }
+
+    /// Known without looking: everything up to here is published.
+    void raise_published(Extent extent) noexcept {
+        std::uint64_t seen = published_.load(std::memory_order_relaxed);
+        while (seen < extent.packed() &&
+               !published_.compare_exchange_weak(seen, extent.packed(), std::memory_order_release,
+                                                 std::memory_order_relaxed)) {
+        }
+    }
+
+    /// Known without looking: the segment is complete and ends here.
+    void set_finished(Extent end, std::uint64_t successor) noexcept {
+        raise_published(end);
+        finish(successor);
+    }
+
+    /// Records from this number on are not this segment's: a later segment holds them, or a cut
+    /// took them. `no_limit`: there is none.
+    [[nodiscard]] std::uint64_t limit() const noexcept {
+        return limit_.load(std::memory_order_acquire);
+    }
+    void set_limit(std::uint64_t count) noexcept { limit_.store(count, std::memory_order_release); }
+
+    /// The highest timestamp of a complete segment, as its first page says; `before_all_time`: the
+    /// index must tell.
+    [[nodiscard]] std::int64_t known_max_timestamp() const noexcept {
+        return max_timestamp_.load(std::memory_order_relaxed);
+    }
+    void set_known_max_timestamp(std::int64_t timestamp) noexcept {
+        max_timestamp_.store(timestamp, std::memory_order_relaxed);
+    }
+
+    /// What recovery found dead and did not write into the file: read as voids. Before the segment
+    /// is shared with other threads.
+    void set_gaps(std::vector<Gap> gaps) { gaps_ = std::move(gaps); }
+
+    /// What this process has checked, from the first frame on.
+    [[nodiscard]] std::uint64_t verified_place() const noexcept {
+        return verified_.load(std::memory_order_relaxed);
+    }
+    void set_verified_place(std::uint64_t place) noexcept {
+        verified_.store(place, std::memory_order_relaxed);
+    }
+
+private:
+    void park(Extent end, std::uint64_t needed) noexcept {
+        needed_.store(needed, std::memory_order_relaxed);
+        parked_.store(end.packed(), std::memory_order_release);
+    }
+
+    void finish(std::uint64_t successor) noexcept {
+        successor_.store(successor, std::memory_order_relaxed);
+        finished_.store(true, std::memory_order_release);
+    }
+
+    template <class T>
+    using Atomic = typename P::template Atomic<T>;
+
+    std::shared_ptr<SegmentFiles<P> const> files_;
+    SegmentInfo const info_;
+    std::vector<Gap> gaps_;
+    std::byte* bytes_ = nullptr;
+
+    mutable typename P::Mutex mutex_;  // of the three below
+    std::optional<File> file_;
+    std::shared_ptr<Mapping> writing_;
+    std::weak_ptr<Mapping const> reading_;
+    SegmentIndex<P> index_;
+
+    // The word that all appending threads step on has a cache line of its own.
+    alignas(64) Atomic<std::uint64_t> tail_{Extent{}.packed()};
+    alignas(64) Atomic<std::uint64_t> parked_{0};
+    Atomic<std::uint64_t> needed_{0};
+    Atomic<std::uint64_t> published_{Extent{}.packed()};
+    Atomic<std::uint64_t> verified_{format::first_frame_place};
+    Atomic<std::uint64_t> limit_{no_limit};
+    Atomic<std::uint64_t> successor_{0};
+    Atomic<std::int64_t> max_timestamp_{format::before_all_time};
+    Atomic<bool> finished_{false};
+};
+
+}  // namespace annals::inline v1::storage

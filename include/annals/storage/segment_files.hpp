@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// A partition's directory: where its segment files come from, and what their first pages say.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <annals/config.hpp>
+#include <annals/error.hpp>
+#include <annals/format/segment.hpp>
+#include <annals/platform/platform.hpp>
+#include <annals/storage/file_tools.hpp>
+
+namespace annals::inline v1::storage {
+
+/// What identifies a segment and binds its bytes.
+struct SegmentInfo {
+    std::uint64_t ordinal = 0;
+    std::uint64_t capacity = 0;
+    std::uint64_t salt = 0;
+    std::uint64_t base_offset = 0;
+    std::uint64_t epoch = 0;
+    std::uint64_t predecessor = 0;
+    std::uint32_t flags = 0;
+
+    [[nodiscard]] bool is_copy() const noexcept { return (flags & format::Activation::copy) != 0; }
+    [[nodiscard]] format::Activation activation() const noexcept {
+        return {
+            .base_offset = base_offset, .epoch = epoch, .predecessor = predecessor, .flags = flags};
+    }
+};
+
+/// What the first page of a segment file says.
+struct FirstPage {
+    SegmentInfo info{};  ///< without what the activation gives where that is not good
+    format::RecordState activation = format::RecordState::absent;
+    std::optional<format::Completion> completion{};
+    FileIdentity identity{};
+};
+
+/// The files of one partition. Holds no descriptor of its own: thousands of idle partitions cost
+/// none. Immutable; may be used from any thread.
+template <Platform P>
+class SegmentFiles {
+public:
+    using Directory = typename P::Directory;
+    using File = typename Directory::File;
+    using Mapping = typename File::Mapping;
+
+    SegmentFiles(P platform, std::shared_ptr<Directory const> log, std::string topic,
+                 format::Id topic_id, std::uint32_t partition)
+        : platform_{std::move(platform)},
+          log_{std::move(log)},
+          topic_{std::move(topic)},
+          topic_id_{topic_id},
+          partition_{partition} {}
+
+    [[nodiscard]] P const& platform() const noexcept { return platform_; }
+    [[nodiscard]] std::string const& topic() const noexcept { return topic_; }
+    [[nodiscard]] format::Id const& topic_id() const noexcept { return topic_id_; }
+    [[nodiscard]] std::uint32_t partition() const noexcept { return partition_; }
+
+    [[nodiscard]] Directory directory() const {
+        return log_->open_directory("topics").open_directory(topic_).open_directory(
+            std::to_string(partition_));
+    }
+    [[nodiscard]] std::string path() const {
+        return log_->path() + "/topics/" + topic_ + "/" + std::to_string(partition_);
+    }
+    [[nodiscard]] std::string segment_path(std::uint64_t ordinal) const {
+        return path() + "/" + format::ordinal_name(ordinal, format::segment_suffix);
+    }
+
+    /// The ordinals of all segment files, ascending.
+    [[nodiscard]] std::vector<std::uint64_t> ordinals() const {
+        std::vector<std::uint64_t> found;
+        for (DirectoryEntry const& entry : directory().list()) {
+            auto const ordinal = format::parse_ordinal(entry.name, format::segment_suffix);
+            if (!ordinal) continue;
+            auto place = found.end();
+            while (place != found.begin() && *(place - 1) > *ordinal) --place;
+            found.insert(place, *ordinal);
+        }
+        return found;
+    }
+
+    /// Reads what a segment's first page says. Throws `corrupt` where the header is not that of
+    /// this segment of this partition, `unsupported_format` where it is newer.
+    [[nodiscard]] FirstPage read_first_page(File const& file, std::uint64_t ordinal) const {
+        std::vector<std::byte> page(format::page_bytes);
+        page.resize(file.read_at(0, page));
+        auto const& path = file.path();
+        format::require_readable(page, format::segment_magic, path);
+        auto const header =
+            format::require_record<format::SegmentHeader>(page, 0, path, "the segment's header");
+        auto const misplaced = [&](std::string_view what, std::uint64_t place) {
+            detail::raise(Errc::corrupt, what, {.path = path, .segment = ordinal, .place = place});
+        };
+        using Header = format::SegmentHeader;
+        if (header.topic_id != topic_id_ || header.partition != partition_) {
+            misplaced("the segment belongs to another partition", offsetof(Header, topic_id));
+        }
+        if (header.ordinal != ordinal) {
+            misplaced("the segment has another's name", offsetof(Header, ordinal));
+        }
+        if (header.capacity != file.size() || page.size() < format::page_bytes ||
+            !detail::is_power_of_two(header.capacity) ||
+            header.capacity < format::min_segment_bytes ||
+            header.capacity > format::max_segment_bytes) {
+            misplaced("the file has " + std::to_string(file.size()) + " bytes instead of " +
+                          std::to_string(header.capacity),
+                      offsetof(Header, capacity));
+        }
+        FirstPage first{
+            .info = {.ordinal = ordinal, .capacity = header.capacity, .salt = header.salt},
+            .identity = file.identity()};
+        Bytes const bytes{page};
+        format::Activation activation;
+        first.activation =
+            format::read_record(bytes.subspan(format::activation_place), activation, header.salt);
+        if (first.activation == format::RecordState::good) {
+            first.info.base_offset = activation.base_offset;
+            first.info.epoch = activation.epoch;
+            first.info.predecessor = activation.predecessor;
+            first.info.flags = activation.flags;
+        }
+        format::Completion completion;
+        if (format::read_record(bytes.subspan(format::completion_place), completion, header.salt) ==
+                format::RecordState::good &&
+            completion.end >= format::first_frame_place &&
+            completion.end <= format::claimable_end(header.capacity)) {
+            first.completion = completion;
+        }
+        return first;
+    }
+
+    [[nodiscard]] File open_segment(std::uint64_t ordinal, Access access) const {
+        return directory().open_file(format::ordinal_name(ordinal, format::segment_suffix), access);
+    }
+
+    /// Maps a segment for reading.
+    [[nodiscard]] Mapping map_segment(SegmentInfo const& info) const {
+        File const file = open_segment(info.ordinal, Access::read);
+        if (read_first_page(file, info.ordinal).info.salt != info.salt) {
+            detail::raise(Errc::corrupt, "another segment has taken this one's name",
+                          {.path = file.path(), .segment = info.ordinal, .place = 0});
+        }
+        return file.map(Access::read);
+    }
+
+    /// Makes a segment file: blocks, header, whatever `fill(file, info)` adds, synced; then its
+    /// name. Returns what identifies it. Throws `no_space` and the like, and leaves nothing behind.
+    template <class Fill>
+    SegmentInfo create_segment(SegmentInfo info, Blocks blocks, Fill const& fill) const {
+        info.salt = platform_.random();
+        Directory directory = this->directory();
+        auto const name = format::ordinal_name(info.ordinal, format::segment_suffix);
+        publish_file(directory, name, [&](File& file) {
+            file.allocate(info.capacity, blocks);
+            auto const header = format::checked(
+                format::SegmentHeader{.topic_id = topic_id_,
+                                      .partition = partition_,
+                                      .ordinal = info.ordinal,
+                                      .capacity = info.capacity,
+                                      .salt = info.salt,
+                                      .created = platform_.now().time_since_epoch().count()});
+            file.write_at(0, format::bytes_of(header));
+            fill(file, info);
+        });
+        return info;
+    }
+
+    /// A segment made in advance: not part of the log until it is activated.
+    SegmentInfo create_spare(std::uint64_t ordinal, std::uint64_t capacity, Blocks blocks) const {
+        return create_segment({.ordinal = ordinal, .capacity = capacity}, blocks,
+                              [](File&, SegmentInfo const&) {});
+    }
+
+    /// A segment that is part of the log from the moment it has a name.
+    template <class Fill>
+    SegmentInfo create_active(SegmentInfo const& wanted, Blocks blocks, Fill const& fill) const {
+        return create_segment(wanted, blocks, [&](File& file, SegmentInfo const& info) {
+            auto const activation = format::checked(info.activation(), info.salt);
+            file.write_at(format::activation_place, format::bytes_of(activation));
+            fill(file, info);
+        });
+    }
+
+    /// Removes a segment and its index.
+    void remove_segment(Directory& directory, std::uint64_t ordinal) const {
+        directory.remove_file(format::ordinal_name(ordinal, format::index_suffix));
+        directory.remove_file(format::ordinal_name(ordinal, format::segment_suffix));
+    }
+
+private:
+    P platform_;
+    std::shared_ptr<Directory const> log_;
+    std::string topic_;
+    format::Id topic_id_;
+    std::uint32_t partition_;
+};
+
+}  // namespace annals::inline v1::storage

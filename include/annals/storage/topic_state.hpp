@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// A topic without its types: its directory, what it was created with, and its partitions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <annals/config.hpp>
+#include <annals/error.hpp>
+#include <annals/format/meta.hpp>
+#include <annals/options.hpp>
+#include <annals/storage/partition_state.hpp>
+#include <annals/storage/positions.hpp>
+
+namespace annals::inline v1::storage {
+
+inline constexpr std::string_view topic_meta_name = "topic.meta";
+inline constexpr std::uint32_t max_partitions = 65'536;
+
+/// Shared by all handles of a topic; outlives the log's closing. Any thread may call it.
+template <Platform P>
+class TopicState {
+public:
+    using Directory = typename P::Directory;
+    using PartitionPtr = std::shared_ptr<PartitionState<P>>;
+
+    TopicState(std::shared_ptr<Directory const> log, P const& platform, std::string name)
+        : log_{std::move(log)},
+          name_{std::move(name)},
+          settings_{std::make_shared<TopicSettings<P>>()},
+          readers_{std::make_shared<Signal<P>>(platform)},
+          meta_{read_meta()} {
+        apply_settings();
+    }
+
+    /// Makes the topic's directory, complete or not at all.
+    static void create(Directory& log, P const& platform, std::string const& name,
+                       format::TopicMeta const& meta) {
+        auto topics = log.open_directory("topics");
+        std::string const unfinished = unfinished_name(name);
+        remove_tree(topics, unfinished);
+        Rollback remove{[&] {
+            // Where even this fails the directory is swept at the next opening.
+            (void)detail::attempt([&] { remove_tree(topics, unfinished); });
+        }};
+        auto directory = topics.make_directory(unfinished);
+        for (std::uint32_t partition = 0; partition < meta.partitions; ++partition) {
+            auto each = directory.make_directory(std::to_string(partition));
+            replace_control(each, platform,
+                            {.header = {.topic_id = meta.topic_id, .partition = partition},
+                             .clean = format::CleanMark{},
+                             .epochs = {{1, 0}}});
+        }
+        publish_bytes(directory, topic_meta_name, format::encode_topic_meta(meta));
+        topics.rename(unfinished, name);
+        remove.dismiss();
+        topics.sync();
+    }
+
+    /// Opens, and recovers, the partitions of a writing log.
+    void open_for_writing(std::shared_ptr<WriterContext<P>> const& context, AfterDeath rule) {
+        for (std::uint32_t id = 0; id < meta_.partitions; ++id) {
+            partitions_.push_back(std::make_shared<PartitionState<P>>(
+                files(context->platform, id), context, settings_, readers_, rule));
+        }
+    }
+
+    void open_for_reading(P const& platform,
+                          std::shared_ptr<Attachment<P> const> const& attachment) {
+        for (std::uint32_t id = 0; id < meta_.partitions; ++id) {
+            partitions_.push_back(
+                std::make_shared<PartitionState<P>>(files(platform, id), attachment));
+        }
+    }
+
+    [[nodiscard]] std::string const& name() const noexcept { return name_; }
+    [[nodiscard]] std::vector<PartitionPtr> const& partitions() const noexcept {
+        return partitions_;
+    }
+    [[nodiscard]] bool is_writing() const noexcept {
+        return !partitions_.empty() && partitions_.front()->is_writing();
+    }
+    [[nodiscard]] Signal<P> const& readers() const noexcept { return *readers_; }
+    [[nodiscard]] LiveGroups<P>& live_groups() noexcept { return live_groups_; }
+    [[nodiscard]] P const& platform() const noexcept { return partitions_.front()->platform(); }
+
+    /// The partition, or `invalid_argument` with how many there are.
+    [[nodiscard]] PartitionPtr const& partition(std::uint32_t id) const {
+        if (id >= partitions_.size()) [[unlikely]] {
+            detail::raise(Errc::invalid_argument,
+                          "partition " + std::to_string(id) + " of a topic that has " +
+                              std::to_string(partitions_.size()),
+                          {.path = path()});
+        }
+        return partitions_[id];
+    }
+
+    [[nodiscard]] Positions<P> positions(std::string const& group) const {
+        return {log_, group, name_, meta_.topic_id, meta_.partitions};
+    }
+
+    [[nodiscard]] format::TopicMeta meta() const {
+        std::lock_guard const lock{mutex_};
+        return meta_;
+    }
+
+    /// Stores a changed description and lets it hold for all handles.
+    void change_meta(format::TopicMeta const& changed) {
+        std::lock_guard const lock{mutex_};
+        auto directory = this->directory();
+        publish_bytes(directory, topic_meta_name, format::encode_topic_meta(changed));
+        meta_ = changed;
+        apply_settings();
+    }
+
+    [[nodiscard]] std::string path() const { return log_->path() + "/topics/" + name_; }
+
+private:
+    [[nodiscard]] Directory directory() const {
+        return log_->open_directory("topics").open_directory(name_);
+    }
+
+    [[nodiscard]] format::TopicMeta read_meta() const {
+        auto const directory = this->directory();
+        auto const file = directory.find_file(topic_meta_name, Access::read);
+        if (!file) {
+            detail::raise(Errc::corrupt, "the topic's description is missing",
+                          {.path = directory.path() + "/" + std::string{topic_meta_name}});
+        }
+        format::TopicMeta meta = format::decode_topic_meta(read_whole(*file), file->path());
+        if (meta.partitions == 0 || meta.partitions > max_partitions) {
+            detail::raise(Errc::corrupt,
+                          "a topic of so many partitions: " + std::to_string(meta.partitions),
+                          {.path = file->path()});
+        }
+        return meta;
+    }
+
+    void apply_settings() {
+        settings_->sync.store(meta_.sync, std::memory_order_relaxed);
+        settings_->sync_interval.store(meta_.sync_interval.count(), std::memory_order_relaxed);
+        settings_->clock.store(meta_.clock, std::memory_order_relaxed);
+    }
+
+    [[nodiscard]] std::shared_ptr<SegmentFiles<P> const> files(P const& platform,
+                                                               std::uint32_t id) const {
+        return std::make_shared<SegmentFiles<P> const>(platform, log_, name_, meta_.topic_id, id);
+    }
+
+    std::shared_ptr<Directory const> log_;
+    std::string name_;
+    std::shared_ptr<TopicSettings<P>> settings_;
+    std::shared_ptr<Signal<P>> readers_;
+    LiveGroups<P> live_groups_;
+    mutable typename P::Mutex mutex_;  // of the description
+    format::TopicMeta meta_;
+    std::vector<PartitionPtr> partitions_;
+};
+
+}  // namespace annals::inline v1::storage
