@@ -45,7 +45,7 @@ public:
             if (!segment_ && !enter()) return false;
             std::uint64_t const number = offset_ - segment_->base();
             if (number >= segment_->limit()) {
-                if (!go_on()) return false;
+                if (!go_on() && is_end()) return false;
                 continue;
             }
             auto const frame = segment_->frame_at(pin_, place_);
@@ -56,7 +56,7 @@ public:
                 if (!is_sound(*frame, number)) return false;
                 place_ = frame->end;
                 offset_ += frame->records;
-            } else if (!go_on()) {
+            } else if (!go_on() && is_end()) {
                 return false;
             }
         }
@@ -96,6 +96,16 @@ private:
         bool const begins_here = next->base() == offset_;
         segment_ = std::move(next);
         return begins_here || enter();
+    }
+
+    /// Nothing lies here. That is the end, unless the log is known to go on: then what was here is
+    /// damaged, and must not look like an end.
+    [[nodiscard]] bool is_end() {
+        if (offset_ >= state_->published_end()) return true;
+        bool const just_published = offset_ - segment_->base() < segment_->limit() &&
+                                    segment_->frame_at(pin_, place_).has_value();
+        if (just_published || state_->segments().after(segment_->ordinal(), offset_)) return false;
+        return !raise_if_damage(place_, offset_ - segment_->base());
     }
 
     [[nodiscard]] bool take(RecordView& record, format::FrameAt const& frame,

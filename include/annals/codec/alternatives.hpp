@@ -2,6 +2,7 @@
 // The codecs of optional and variant: one byte that says which, then the bytes of what is there.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -90,9 +91,13 @@ struct Codec<std::optional<T>> {
     }
 
     [[nodiscard]] static std::optional<T> decode(Bytes in) {
-        if (load_le<bool>(in)) return static_cast<T>(Codec<T>::decode(in.subspan(1)));
-        if (in.size() != 1) detail::raise_decode_size("an absent optional", 1, in.size());
-        return std::nullopt;
+        std::optional<T> value;
+        if (load_le<bool>(in)) {
+            value.emplace(static_cast<T>(Codec<T>::decode(in.subspan(1))));
+        } else if (in.size() != 1) {
+            detail::raise_decode_size("an absent optional", 1, in.size());
+        }
+        return value;
     }
 };
 
@@ -148,7 +153,9 @@ requires(sizeof...(Ts) > 0 && sizeof...(Ts) <= 255) struct Codec<std::variant<Ts
     }
 
     [[nodiscard]] static Variant decode(Bytes in) {
-        return decode_alternative<0>(load_le<std::uint8_t>(in), in.subspan(1));
+        auto const index = load_le<std::uint8_t>(in);
+        if (index >= sizeof...(Ts)) raise_unknown(index);
+        return decoders[index](in.subspan(1));
     }
 
 private:
@@ -167,15 +174,18 @@ private:
     }
 
     template <std::size_t i>
-    static Variant decode_alternative(std::uint8_t index, Bytes in) {
-        if constexpr (i == sizeof...(Ts)) {
-            raise_unknown(index);
-        } else {
-            using T = std::variant_alternative_t<i, Variant>;
-            if (index != i) return decode_alternative<i + 1>(index, in);
-            return Variant{std::in_place_index<i>, static_cast<T>(Codec<T>::decode(in))};
-        }
+    static Variant decode_alternative(Bytes in) {
+        using T = std::variant_alternative_t<i, Variant>;
+        return Variant{std::in_place_index<i>, static_cast<T>(Codec<T>::decode(in))};
     }
+
+    // A table, not a chain of branches: clang 16 miscompiles a function that returns a small
+    // variant from several of them.
+    using Decoder = Variant (*)(Bytes);
+    static constexpr auto decoders = []<std::size_t... i>(std::index_sequence<i...>) {
+        return std::array<Decoder, sizeof...(Ts)>{&decode_alternative<i>...};
+    }
+    (std::index_sequence_for<Ts...>{});
 };
 
 }  // namespace annals::inline v1

@@ -18,11 +18,10 @@
 #include <annals/options.hpp>
 #include <annals/storage/attachment.hpp>
 #include <annals/storage/keeper.hpp>
+#include <annals/storage/log_directory.hpp>
 #include <annals/storage/topic_state.hpp>
 
 namespace annals::inline v1::storage {
-
-inline constexpr std::string_view log_meta_name = "log.meta";
 
 /// Any thread may call it.
 template <Platform P>
@@ -40,7 +39,9 @@ public:
         directory_ = std::make_shared<Directory>(platform_.open_directory(path, access));
         note_file_system();
         if (options_.read_only) {
-            require_log();
+            if (!holds_log(*directory_)) {
+                detail::raise(Errc::not_found, "there is no log in this directory", {.path = path});
+            }
             attachment_ = std::make_shared<Attachment<P> const>(*directory_, options_.after_death);
         } else {
             open_for_writing();
@@ -221,84 +222,15 @@ private:
 
     // Opening.
 
-    /// The directory holds a log, or it is no business of ours. A log being made may have its lock.
-    void require_log() const {
-        if (directory_->find_file(log_meta_name, Access::read)) {
-            auto const file = read_file(*directory_, log_meta_name);
-            std::string const meta_path = path() + "/" + std::string{log_meta_name};
-            format::require_readable(*file, format::log_magic, meta_path);
-            (void)format::require_record<format::LogMeta>(*file, 0, meta_path,
-                                                          "the log's description");
-            return;
-        }
-        bool is_empty = true;
-        for (DirectoryEntry const& entry : directory_->list()) {
-            if (entry.name == "topics" || entry.name == "groups") {
-                detail::raise(Errc::corrupt, "the log's description is missing",
-                              {.path = path() + "/" + std::string{log_meta_name}});
-            }
-            is_empty =
-                is_empty && (entry.name == lock_name || entry.name.starts_with(unfinished_prefix));
-        }
-        if (!is_empty || options_.read_only) {
-            detail::raise(is_empty ? Errc::not_found : Errc::not_a_log,
-                          is_empty ? "there is no log in this directory"
-                                   : "the directory holds something else",
-                          {.path = path()});
-        }
-    }
-
     void open_for_writing() {
-        require_log();
-        take_lock();
-        require_log();  // again: another writer may have finished it meanwhile
-        make_missing();
-        sweep_unfinished(*directory_);
+        (void)holds_log(*directory_);  // before a lock file is left in what is none
+        lock_ = take_lock(*directory_, platform_, options_.lock_timeout);
+        make_log(*directory_, platform_);
         context_ = std::make_shared<WriterContext<P>>(platform_, options_.segment_bytes,
                                                       options_.keeper && P::has_threads);
         keeper_.emplace(context_, options_.on_event);
         sweep_topics();
         for (std::string const& name : topics()) open_existing(name);
-    }
-
-    void take_lock() {
-        auto lock = directory_->find_file(lock_name, Access::write);
-        if (!lock) {
-            // Two writers may race to make it; whoever comes second finds it.
-            (void)detail::attempt([&] { (void)directory_->create_file(lock_name); });
-            lock = directory_->open_file(lock_name, Access::write);
-            directory_->sync();
-        }
-        constexpr std::chrono::nanoseconds pause{std::chrono::milliseconds{5}};
-        auto const deadline = platform_.steady_now() + options_.lock_timeout;
-        while (!lock->try_lock()) {
-            if (platform_.steady_now() >= deadline) {
-                detail::raise(Errc::locked, "another writer has the log", {.path = lock->path()});
-            }
-            platform_.wait({}, pause);
-        }
-        lock_ = std::move(lock);
-    }
-
-    void make_missing() {
-        if (!directory_->find_file(log_meta_name, Access::read)) {
-            auto const meta = format::checked(format::LogMeta{.log_id = new_id()});
-            publish_bytes(*directory_, log_meta_name, format::bytes_of(meta));
-        }
-        bool made = false;
-        for (std::string_view const name : {"topics", "groups"}) {
-            if (directory_->find_directory(name)) continue;
-            (void)directory_->make_directory(name);
-            made = true;
-        }
-        if (made) directory_->sync();
-    }
-
-    [[nodiscard]] format::Id new_id() const {
-        std::uint64_t const words[2] = {platform_.random(), platform_.random()};
-        format::Id id;
-        std::memcpy(id.data(), words, id.size());
-        return id;
     }
 
     /// Topics that were being made or removed when a writer died.
@@ -342,7 +274,7 @@ private:
     }
 
     [[nodiscard]] format::TopicMeta new_meta(TopicRequest const& request) const {
-        format::TopicMeta meta{.topic_id = new_id(),
+        format::TopicMeta meta{.topic_id = random_id(platform_),
                                .partitions = request.options.partitions.value_or(1),
                                .created = platform_.now(),
                                .key_codec = request.key_codec,

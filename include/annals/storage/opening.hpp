@@ -16,6 +16,7 @@
 #include <annals/options.hpp>
 #include <annals/storage/completion.hpp>
 #include <annals/storage/control_file.hpp>
+#include <annals/storage/last_writer.hpp>
 #include <annals/storage/recovery.hpp>
 #include <annals/storage/segment.hpp>
 #include <annals/storage/segment_files.hpp>
@@ -55,7 +56,10 @@ public:
         opened_.report.topic = files_->topic();
         opened_.report.partition = files_->partition();
         if (role_ == Role::writer) sweep_unfinished(directory_);
-        read_control(rule);
+        last_ = find_last_writer(*files_, directory_, rule);
+        opened_.control = last_.control;
+        opened_.report.ending = last_.ending();
+        opened_.report.notes = last_.notes;
     }
 
     /// Throws `corrupt` where files of the log are missing or contradict each other, and
@@ -63,7 +67,7 @@ public:
     /// it stays readable.
     [[nodiscard]] OpenedPartition<P> open() {
         read_first_pages();
-        for (FirstPage const& page : pages_) admit(page);
+        for (std::size_t i = 0; i < pages_.size(); ++i) admit(pages_[i], superseded_from_[i]);
         require_no_missing_segment();
         finish();
         return std::move(opened_);
@@ -81,42 +85,6 @@ private:
                       {.path = files_->segment_path(ordinal), .segment = ordinal, .place = place});
     }
 
-    // How the last writer ended.
-
-    void read_control(AfterDeath rule) {
-        ControlFound found = storage::read_control(directory_);
-        bool const ours = found.control && found.control->header.topic_id == files_->topic_id() &&
-                          found.control->header.partition == files_->partition();
-        if (ours) {
-            opened_.control = std::move(*found.control);
-            death_ = death_by(found.identity);
-        } else {
-            note(
-                "no valid control file: the oldest segment is taken as the beginning, and what "
-                "was durable is unknown");
-            opened_.control.header = {.topic_id = files_->topic_id(),
-                                      .partition = files_->partition()};
-            death_ = Death::of_power;
-        }
-        if (death_ != Death::none && rule != AfterDeath::detect) {
-            death_ = rule == AfterDeath::process_death ? Death::of_process : Death::of_power;
-        }
-        suspect_ = opened_.control.syncing != 0 && death_ == Death::of_process;
-        constexpr Ending endings[] = {Ending::clean, Ending::process_death, Ending::power_loss};
-        opened_.report.ending = endings[static_cast<std::size_t>(death_)];
-    }
-
-    [[nodiscard]] Death death_by(FileIdentity const& control) {
-        if (opened_.control.clean) return Death::none;
-        auto const& writer = opened_.control.writer;
-        in_place_ = writer && writer->device == control.device && writer->inode == control.inode;
-        BootId const boot = files_->platform().boot_id();
-        bool const is_same_boot = boot != BootId{} && writer && writer->boot_id == boot;
-        if (!in_place_ || !is_same_boot) return Death::of_power;
-        if (writer->mount != control.mount) note("mounted anew since its last writer began");
-        return Death::of_process;
-    }
-
     // Which files are the log.
 
     void read_first_pages() {
@@ -126,39 +94,19 @@ private:
             pages_.push_back(files_->read_first_page(file, ordinal));
             opened_.next_ordinal = ordinal + 1;
         }
-        for (FirstPage const& page : pages_) {
-            bool const is_named = watermark() && watermark()->ordinal == page.info.ordinal;
-            if (is_named) binding_ = is_bound_to(*watermark(), page.identity);
+        last_.bind_watermark(pages_);
+        superseded_from_.resize(pages_.size());
+        std::uint64_t lowest = SegmentType::no_limit;
+        for (std::size_t i = pages_.size(); i-- > 0;) {
+            superseded_from_[i] = lowest;
+            bool const is_copy =
+                pages_[i].info.is_copy() && pages_[i].activation == format::RecordState::good;
+            if (is_copy) lowest = std::min(lowest, pages_[i].info.base_offset);
         }
     }
 
-    [[nodiscard]] std::optional<format::Watermark> const& watermark() const noexcept {
-        return opened_.control.watermark;
-    }
-
-    [[nodiscard]] static bool is_bound_to(format::Watermark const& mark,
-                                          FileIdentity const& identity) noexcept {
-        return mark.device == identity.device && mark.inode == identity.inode;
-    }
-
-    /// Whether the watermark says that something of this segment was durable.
-    [[nodiscard]] bool was_durable(std::uint64_t ordinal) const noexcept {
-        return binding_ && watermark()->ordinal >= ordinal;
-    }
-
-    /// The lowest base offset of the copies that come after this ordinal: from there on its records
-    /// are not the log's.
-    [[nodiscard]] std::uint64_t superseded_from(std::uint64_t ordinal) const noexcept {
-        std::uint64_t offset = ~std::uint64_t{0};
-        for (FirstPage const& page : pages_) {
-            bool const is_later_copy = page.info.ordinal > ordinal && page.info.is_copy() &&
-                                       page.activation == format::RecordState::good;
-            if (is_later_copy) offset = std::min(offset, page.info.base_offset);
-        }
-        return offset;
-    }
-
-    void admit(FirstPage const& page) {
+    /// From offset `superseded` on, a later copy holds the records.
+    void admit(FirstPage const& page, std::uint64_t superseded) {
         std::uint64_t const ordinal = page.info.ordinal;
         if (page.activation == format::RecordState::absent) {
             opened_.spare = page.info;
@@ -167,14 +115,17 @@ private:
         }
         if (page.activation == format::RecordState::bad || is_cut_) {
             // Beside a living writer it may just be on its way.
-            bool const is_torn =
-                role_ == Role::live_reader || (death_ != Death::none && !was_durable(ordinal));
-            if (!is_torn)
-                damaged("its activation fails its check", ordinal, format::activation_place);
+            bool const is_torn = role_ == Role::live_reader || opened_.refusal ||
+                                 (last_.death != Death::none && !last_.was_durable(ordinal));
+            if (!is_torn) {
+                damaged(is_cut_ ? "records before this segment are missing"
+                                : "its activation fails its check",
+                        ordinal, format::activation_place);
+            }
             leftovers_.push_back(ordinal);
             return;
         }
-        if (superseded_from(ordinal) <= page.info.base_offset || ordinal < lowest_successor_ ||
+        if (superseded <= page.info.base_offset || ordinal < lowest_successor_ ||
             !is_believed(page)) {
             leftovers_.push_back(ordinal);
             return;
@@ -182,6 +133,7 @@ private:
         auto segment = std::make_shared<SegmentType>(files_, page.info);
         opened_.segments.push_back(segment);
         opened_.spare.reset();
+        if (superseded != SegmentType::no_limit) segment->set_limit(superseded - segment->base());
         examine(*segment, page);
     }
 
@@ -215,19 +167,14 @@ private:
     }
 
     void require_no_missing_segment() const {
-        std::uint64_t named = 0;
-        if (opened_.control.clean) named = opened_.control.clean->ordinal;
-        if (in_place_ && watermark()) named = std::max(named, watermark()->ordinal);
-        for (FirstPage const& page : pages_) {
-            if (page.info.ordinal >= named) return;
-        }
-        if (named != 0) damaged("the segment is missing", named, 0);
+        std::uint64_t const named = last_.highest_ordinal();
+        if (named == 0 || (!pages_.empty() && pages_.back().info.ordinal >= named)) return;
+        damaged("the segment is missing", named, 0);
     }
 
     // Where each of them ends.
 
     void examine(SegmentType& segment, FirstPage const& page) {
-        segment_limits(segment);
         std::uint64_t const base = segment.base();
         if (page.completion) {
             segment.set_finished({page.completion->count, page.completion->end},
@@ -238,16 +185,11 @@ private:
             ends_open_ = false;
             return;
         }
-        if (death_ == Death::none && opened_.control.clean->ordinal == segment.ordinal()) {
+        if (last_.death == Death::none && opened_.control.clean->ordinal == segment.ordinal()) {
             resume_at({opened_.control.clean->count, opened_.control.clean->end}, segment);
             return;
         }
-        if (role_ != Role::live_reader) examine_incomplete(segment, page);
-    }
-
-    void segment_limits(SegmentType& segment) {
-        std::uint64_t const superseded = superseded_from(segment.ordinal());
-        if (superseded != SegmentType::no_limit) segment.set_limit(superseded - segment.base());
+        if (role_ != Role::live_reader) examine_incomplete(segment);
     }
 
     void resume_at(Extent end, SegmentType& segment) {
@@ -261,27 +203,29 @@ private:
         ends_open_ = true;
     }
 
-    void examine_incomplete(SegmentType& segment, FirstPage const& page) {
+    void examine_incomplete(SegmentType& segment) {
         // Before its pages are evidence, they must be on the disk.
-        if (role_ == Role::writer && !suspect_) sync_marked(segment);
+        if (role_ == Role::writer && !last_.is_suspect) sync_marked(segment);
         auto const pin = segment.pin();
         Evidence evidence{.capacity = segment.info().capacity,
                           .salt = segment.info().salt,
+                          .durable = last_.durable_extent(segment.ordinal()),
                           .limit = segment.limit()};
-        bool const is_named = binding_ && watermark()->ordinal == segment.ordinal();
-        if (is_named && is_bound_to(*watermark(), page.identity)) {
-            evidence.durable = {watermark()->count, watermark()->end};
-        }
-        Findings findings = Examiner{{pin->data(), evidence.capacity}, evidence}.examine(death_);
+        Findings findings =
+            Examiner{{pin->data(), evidence.capacity}, evidence}.examine(last_.death);
         bool const reaches_limit = findings.end.count >= segment.limit();
         ends_open_ = !findings.is_sealed && !reaches_limit;
-        if (ends_open_ && was_durable(segment.ordinal() + 1) && !findings.damage) {
+        if (ends_open_ && last_.was_durable(segment.ordinal() + 1) && !findings.damage) {
             findings.damage = Damage{findings.end.place, "a durable record fails its check"};
         }
         is_cut_ = ends_open_ && findings.is_prefix;
         if (findings.is_sealed) lowest_successor_ = findings.successor;
         account(segment, findings);
-        if (!findings.damage) incomplete_.push_back({opened_.segments.back(), std::move(findings)});
+        if (findings.damage) {
+            keep_damage_visible(segment, findings, evidence.durable);
+        } else {
+            incomplete_.push_back({opened_.segments.back(), std::move(findings)});
+        }
     }
 
     void account(SegmentType& segment, Findings const& findings) {
@@ -289,18 +233,23 @@ private:
         opened_.report.records_voided += findings.records_voided();
         opened_.report.bytes_cut += findings.bytes_cut;
         opened_.durable = opened_.end;
-        if (findings.damage) {
-            is_cut_ = true;
-            segment.raise_published(findings.end);
-            opened_.refusal = Error{
-                Errc::corrupt,
-                detail::error_message(Errc::corrupt, findings.damage->what,
-                                      {.path = segment.path(), .place = findings.damage->place}),
-                {.path = segment.path(),
-                 .segment = segment.ordinal(),
-                 .place = findings.damage->place}};
-            note(opened_.refusal->what());
-        }
+    }
+
+    /// Nothing is appended, nothing is changed, and the log goes on beyond the damage as far as it
+    /// is known to: who reads on meets the damage, not an end.
+    void keep_damage_visible(SegmentType& segment, Findings const& findings, Extent durable) {
+        is_cut_ = true;
+        Extent const known = durable.count > findings.end.count
+                                 ? durable
+                                 : Extent{findings.end.count + 1, findings.end.place};
+        segment.raise_published(known);
+        opened_.end = segment.base() + known.count;
+        ErrorDetails const details{
+            .path = segment.path(), .segment = segment.ordinal(), .place = findings.damage->place};
+        opened_.refusal =
+            Error{Errc::corrupt,
+                  detail::error_message(Errc::corrupt, findings.damage->what, details), details};
+        note(opened_.refusal->what());
     }
 
     // Making the files say so.
@@ -311,7 +260,7 @@ private:
         auto file = files_->open_segment(segment.ordinal(), Access::write);
         writable_control().set_syncing(segment.ordinal());
         if (auto const error = detail::attempt([&] { file.sync(); })) {
-            suspect_ = true;
+            last_.is_suspect = true;
             note(error->what());
             return;
         }
@@ -330,7 +279,7 @@ private:
 
     void finish() {
         for (auto& [segment, findings] : incomplete_) {
-            if (role_ == Role::writer && !suspect_) {
+            if (role_ == Role::writer && !last_.is_suspect) {
                 repair(*segment, findings);
             } else if (role_ != Role::live_reader) {
                 segment->set_limit(std::min(segment->limit(), findings.end.count));
@@ -340,9 +289,9 @@ private:
         }
         adopt_epochs();
         if (role_ != Role::writer) return;
-        if (suspect_) begin_copy();
+        if (last_.is_suspect) begin_copy();
         if (opened_.refusal) return;
-        if (death_ != Death::none) opened_.spare.reset();
+        if (last_.death != Death::none) opened_.spare.reset();
         remove_leftovers();
     }
 
@@ -350,8 +299,7 @@ private:
     void begin_copy() {
         if (incomplete_.empty()) return;
         SegmentType const& first = *incomplete_.front().first;
-        bool const is_named = binding_ && watermark()->ordinal == first.ordinal();
-        std::uint64_t const from = first.base() + (is_named ? watermark()->count : 0);
+        std::uint64_t const from = first.base() + last_.durable_extent(first.ordinal()).count;
         opened_.copy_from = opened_.durable = std::min(from, opened_.end);
         note(
             "a sync was under way, or failed: what is not known to be durable is copied to a new "
@@ -371,7 +319,7 @@ private:
         }
         segment.set_finished(findings.end, needs_seal ? opened_.next_ordinal : findings.successor);
         sync_marked(segment);
-        if (!suspect_ && segment.limit() == SegmentType::no_limit) {
+        if (!last_.is_suspect && segment.limit() == SegmentType::no_limit) {
             complete_segment(*files_, segment, mapping);
         }
     }
@@ -391,7 +339,7 @@ private:
             if (opened_.spare && opened_.spare->ordinal == ordinal) continue;
             files_->remove_segment(directory_, ordinal);
             removed = true;
-            if (death_ != Death::none) ++opened_.report.segments_removed;
+            if (last_.death != Death::none) ++opened_.report.segments_removed;
         }
         if (removed) directory_.sync();
     }
@@ -409,16 +357,14 @@ private:
     std::shared_ptr<SegmentFiles<P> const> files_;
     Role role_;
     typename P::Directory directory_;
+    LastWriter last_;
     OpenedPartition<P> opened_;
     std::vector<FirstPage> pages_;
+    std::vector<std::uint64_t> superseded_from_;  // for each page
     std::vector<std::uint64_t> leftovers_;
     std::vector<std::pair<std::shared_ptr<SegmentType>, Findings>> incomplete_;
     std::optional<ControlFile<P>> control_file_;
     std::uint64_t lowest_successor_ = 0;
-    Death death_ = Death::none;
-    bool suspect_ = false;    ///< a sync was under way, or failed
-    bool in_place_ = false;   ///< the control file is the one that its writer had
-    bool binding_ = false;    ///< the watermark was taken from the file that has its name
     bool ends_open_ = false;  ///< the last admitted segment has no seal
     bool is_cut_ = false;     ///< the log ends in the last admitted segment, whatever follows
 };

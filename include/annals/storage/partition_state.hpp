@@ -13,6 +13,7 @@
 #include <annals/config.hpp>
 #include <annals/error.hpp>
 #include <annals/storage/attachment.hpp>
+#include <annals/storage/lookup.hpp>
 #include <annals/storage/opening.hpp>
 #include <annals/storage/reentrancy.hpp>
 #include <annals/storage/segment_list.hpp>
@@ -26,12 +27,6 @@ class PartitionState {
 public:
     using SegmentPtr = std::shared_ptr<Segment<P>>;
     using Extent = format::Extent;
-
-    /// Where a record lies, or where the next one will.
-    struct Location {
-        SegmentPtr segment{};
-        Extent extent{};
-    };
 
     /// A partition of a writing log: recovers it.
     PartitionState(std::shared_ptr<SegmentFiles<P> const> files,
@@ -154,31 +149,12 @@ public:
 
     /// The record with this offset, or where it will be if it is the next; `offset` must not be
     /// beyond the published end.
-    [[nodiscard]] Location locate(std::uint64_t offset) {
-        SegmentPtr const segment = segments_.find(offset);
-        if (!segment || offset <= segment->base()) return {segment, {}};
-        auto const pin = segment->pin();
-        std::uint64_t const number = offset - segment->base();
-        if (Extent const published = segment->advance_published(); number >= published.count) {
-            return {segment, published};
-        }
-        Extent at =
-            confirmed(*segment, pin, [&](auto& index) { return index.before_number(number); });
-        while (auto const frame = segment->frame_at(pin, at.place)) {
-            if (at.count + std::max<std::uint64_t>(frame->records, 1) > number) break;
-            at = {at.count + frame->records, frame->end};
-        }
-        return {segment, at};
-    }
+    [[nodiscard]] Location<P> locate(std::uint64_t offset) { return lookup_.locate(offset); }
 
     /// The offset of the first record whose timestamp is at least `timestamp`, or the end.
     [[nodiscard]] std::uint64_t offset_at(std::int64_t timestamp) {
-        for (SegmentPtr const& segment : segments_.snapshot()) {
-            std::int64_t const known = segment->known_max_timestamp();
-            if (known != format::before_all_time && known < timestamp) continue;
-            if (auto const offset = offset_in(*segment, timestamp)) return *offset;
-        }
-        return published_end();
+        auto const found = lookup_.offset_at(timestamp);
+        return found ? *found : published_end();
     }
 
     /// The epoch of the record with this offset.
@@ -321,37 +297,6 @@ private:
         return durable;
     }
 
-    /// Where the index says to begin, if the frame there says so too; else from the first frame.
-    template <class Lookup>
-    [[nodiscard]] Extent confirmed(Segment<P>& segment, typename Segment<P>::Pin const& pin,
-                                   Lookup const& lookup) {
-        refresh_index(*files_, segment, pin);
-        Extent const at = lookup(segment.index());
-        if (at == Extent{}) return at;
-        auto const frame = segment.frame_at(pin, at.place);
-        Bytes const bytes{pin->data(), segment.info().capacity};
-        if (frame && format::is_good(bytes, *frame, at.count, segment.info().salt)) return at;
-        segment.index().reset();
-        return {};
-    }
-
-    [[nodiscard]] std::optional<std::uint64_t> offset_in(Segment<P>& segment,
-                                                         std::int64_t timestamp) {
-        auto const pin = segment.pin();
-        Extent const published = segment.advance_published();
-        std::uint64_t const end = std::min(published.count, segment.limit());
-        Extent at =
-            confirmed(segment, pin, [&](auto& index) { return index.before_time(timestamp); });
-        while (at.count < end) {
-            auto const frame = segment.frame_at(pin, at.place);
-            if (!frame) break;
-            bool const is_data = frame->word.state() == format::FrameState::data;
-            if (is_data && frame->detail >= timestamp) return segment.base() + at.count;
-            at = {at.count + frame->records, frame->end};
-        }
-        return std::nullopt;
-    }
-
     [[nodiscard]] std::int64_t sync_due() const noexcept {
         return last_sync_.load(std::memory_order_relaxed) +
                settings_->sync_interval.load(std::memory_order_relaxed);
@@ -396,6 +341,7 @@ private:
     std::shared_ptr<Signal<P>> readers_;
     std::shared_ptr<Attachment<P> const> attachment_;
     SegmentList<P> segments_;
+    Lookup<P> lookup_{*files_, segments_};
     PartitionRecovery recovery_;
     std::uint64_t beginning_ = 0;
     std::uint64_t kept_end_ = 0;  // the keeper's

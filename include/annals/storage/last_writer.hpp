@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// How the writer before this one ended, and what its control file proves about the segments.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <annals/config.hpp>
+#include <annals/format/control.hpp>
+#include <annals/options.hpp>
+#include <annals/storage/control_file.hpp>
+#include <annals/storage/recovery.hpp>
+#include <annals/storage/segment_files.hpp>
+#include <annals/types.hpp>
+
+namespace annals::inline v1::storage {
+
+/// The evidence that a control file is.
+struct LastWriter {
+    format::Control control{};
+    Death death = Death::of_power;
+    bool is_suspect = false;   ///< a sync was under way: the page cache is no evidence
+    bool is_in_place = false;  ///< the control file is the one that its writer had
+    std::optional<format::Watermark> watermark{};  ///< where it binds
+    std::vector<std::string> notes{};
+
+    [[nodiscard]] Ending ending() const noexcept {
+        if (death == Death::none) return Ending::clean;
+        return death == Death::of_process ? Ending::process_death : Ending::power_loss;
+    }
+
+    /// Whether something of this segment, or of one behind it, was durable.
+    [[nodiscard]] bool was_durable(std::uint64_t ordinal) const noexcept {
+        return watermark && watermark->ordinal >= ordinal;
+    }
+
+    /// How far this segment was durable, as far as the watermark names it.
+    [[nodiscard]] format::Extent durable_extent(std::uint64_t ordinal) const noexcept {
+        bool const is_named = watermark && watermark->ordinal == ordinal;
+        return is_named ? format::Extent{watermark->count, watermark->end} : format::Extent{};
+    }
+
+    /// The highest ordinal that there must be a file of; 0: none.
+    [[nodiscard]] std::uint64_t highest_ordinal() const noexcept {
+        std::uint64_t ordinal = control.clean ? control.clean->ordinal : 0;
+        if (is_in_place && control.watermark) {
+            ordinal = std::max(ordinal, control.watermark->ordinal);
+        }
+        return ordinal;
+    }
+
+    /// The watermark binds for the file that it was taken from, and for no copy of it.
+    void bind_watermark(std::vector<FirstPage> const& pages) {
+        for (FirstPage const& page : pages) {
+            auto const& mark = control.watermark;
+            if (mark && mark->ordinal == page.info.ordinal &&
+                mark->device == page.identity.device && mark->inode == page.identity.inode) {
+                watermark = mark;
+            }
+        }
+    }
+};
+
+/// Reads the control file of a partition that nobody writes to. Throws `unsupported_format`.
+template <Platform P>
+[[nodiscard]] LastWriter find_last_writer(SegmentFiles<P> const& files,
+                                          typename P::Directory const& directory, AfterDeath rule) {
+    LastWriter last;
+    ControlFound found = read_control(directory);
+    if (!found.control || found.control->header.topic_id != files.topic_id() ||
+        found.control->header.partition != files.partition()) {
+        last.notes.emplace_back(
+            "no valid control file: the oldest segment is taken as the beginning, and what was "
+            "durable is unknown");
+        last.control.header = {.topic_id = files.topic_id(), .partition = files.partition()};
+    } else {
+        last.control = std::move(*found.control);
+        auto const& writer = last.control.writer;
+        last.is_in_place = writer && writer->device == found.identity.device &&
+                           writer->inode == found.identity.inode;
+        BootId const boot = files.platform().boot_id();
+        bool const is_same_boot = boot != BootId{} && writer && writer->boot_id == boot;
+        if (last.is_in_place && is_same_boot) {
+            last.death = Death::of_process;
+            if (writer->mount != found.identity.mount) {
+                last.notes.emplace_back("mounted anew since its last writer began");
+            }
+        }
+        if (last.control.clean) last.death = Death::none;
+    }
+    if (last.death != Death::none && rule != AfterDeath::detect) {
+        last.death = rule == AfterDeath::process_death ? Death::of_process : Death::of_power;
+    }
+    last.is_suspect = last.control.syncing != 0 && last.death == Death::of_process;
+    return last;
+}
+
+}  // namespace annals::inline v1::storage

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// From an offset or a time to a place, through the sparse indexes of a partition's segments.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include <annals/config.hpp>
+#include <annals/storage/completion.hpp>
+#include <annals/storage/segment_files.hpp>
+#include <annals/storage/segment_list.hpp>
+
+namespace annals::inline v1::storage {
+
+/// Where a record lies, or where the next one will.
+template <Platform P>
+struct Location {
+    std::shared_ptr<Segment<P>> segment{};
+    format::Extent extent{};
+};
+
+/// Borrows the partition's files and segments. Any thread may call it.
+template <Platform P>
+class Lookup {
+public:
+    using Extent = format::Extent;
+
+    Lookup(SegmentFiles<P> const& files, SegmentList<P> const& segments) noexcept
+        : files_{files}, segments_{segments} {}
+
+    /// The record with this offset, or where it will be if it is the next; `offset` must not be
+    /// beyond the published end.
+    [[nodiscard]] Location<P> locate(std::uint64_t offset) const {
+        auto const segment = segments_.find(offset);
+        if (!segment || offset <= segment->base()) return {segment, {}};
+        auto const pin = segment->pin();
+        std::uint64_t const number = offset - segment->base();
+        if (Extent const published = segment->advance_published(); number >= published.count) {
+            return {segment, published};
+        }
+        Extent at =
+            confirmed(*segment, pin, [&](auto& index) { return index.before_number(number); });
+        while (auto const frame = segment->frame_at(pin, at.place)) {
+            if (at.count + std::max<std::uint64_t>(frame->records, 1) > number) break;
+            at = {at.count + frame->records, frame->end};
+        }
+        return {segment, at};
+    }
+
+    /// The offset of the first record whose timestamp is at least `timestamp`.
+    [[nodiscard]] std::optional<std::uint64_t> offset_at(std::int64_t timestamp) const {
+        for (auto const& segment : segments_.snapshot()) {
+            std::int64_t const known = segment->known_max_timestamp();
+            if (known != format::before_all_time && known < timestamp) continue;
+            if (auto const offset = offset_in(*segment, timestamp)) return offset;
+        }
+        return std::nullopt;
+    }
+
+private:
+    /// Where the index says to begin, if the frame there says so too; else the first frame.
+    template <class Choose>
+    [[nodiscard]] Extent confirmed(Segment<P>& segment, typename Segment<P>::Pin const& pin,
+                                   Choose const& choose) const {
+        refresh_index(files_, segment, pin);
+        Extent const at = choose(segment.index());
+        if (at == Extent{}) return at;
+        auto const frame = segment.frame_at(pin, at.place);
+        Bytes const bytes{pin->data(), segment.info().capacity};
+        if (frame && format::is_good(bytes, *frame, at.count, segment.info().salt)) return at;
+        segment.index().reset();
+        return {};
+    }
+
+    [[nodiscard]] std::optional<std::uint64_t> offset_in(Segment<P>& segment,
+                                                         std::int64_t timestamp) const {
+        auto const pin = segment.pin();
+        Extent const published = segment.advance_published();
+        std::uint64_t const end = std::min(published.count, segment.limit());
+        Extent at =
+            confirmed(segment, pin, [&](auto& index) { return index.before_time(timestamp); });
+        while (at.count < end) {
+            auto const frame = segment.frame_at(pin, at.place);
+            if (!frame) break;
+            bool const is_data = frame->word.state() == format::FrameState::data;
+            if (is_data && frame->detail >= timestamp) return segment.base() + at.count;
+            at = {at.count + frame->records, frame->end};
+        }
+        return std::nullopt;
+    }
+
+    SegmentFiles<P> const& files_;
+    SegmentList<P> const& segments_;
+};
+
+}  // namespace annals::inline v1::storage
