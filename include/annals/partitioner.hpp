@@ -56,7 +56,7 @@ public:
     /// Begins with `first`; choose it at random, or programs that send little fill partition 0.
     explicit StickyPartition(std::uint32_t count, std::uint32_t first = 0) : count_{count} {
         if (count == 0) detail::raise(Errc::invalid_argument, "a topic has at least one partition");
-        choices_.store(std::uint64_t{first % count} * stay, std::memory_order_relaxed);
+        choices_.store(std::uint64_t{first} * stay, std::memory_order_relaxed);
     }
 
     [[nodiscard]] std::uint32_t next() noexcept {

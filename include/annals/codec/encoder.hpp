@@ -87,8 +87,7 @@ concept BytesAlready =
     std::same_as<T, std::string> || std::same_as<T, std::string_view> || std::same_as<T, Bytes>;
 
 template <class T>
-concept SmallPlainValue = PlainValue<T> && plain_size<T>
-<= 64;
+concept SmallPlainValue = PlainValue<T> &&(plain_size<T> <= 64);
 
 template <class T>
 struct FormOf {
@@ -132,8 +131,12 @@ public:
     }
 
     /// The encoded bytes, as long as this object stays where it is.
-    [[nodiscard]] Bytes bytes() const noexcept requires requires(Form const& form) { form.bytes(); }
-    { return form_ ? form_->bytes() : Bytes{}; }
+    // clang-format off
+    [[nodiscard]] Bytes bytes() const noexcept
+        requires requires(Form const& form) { form.bytes(); } {
+        return form_ ? form_->bytes() : Bytes{};
+    }
+    // clang-format on
 
 private:
     std::optional<Form> form_;

@@ -58,8 +58,7 @@ concept WithoutBases = !requires {
 };
 
 template <class T>
-concept WithFewFields = field_count<T>()
-<= max_fields;
+concept WithFewFields = (field_count<T>() <= max_fields);
 
 /// False where a member is of a kind that field_count() cannot see past: a reference, an empty
 /// struct, a class with constructors.

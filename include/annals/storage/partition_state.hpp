@@ -73,17 +73,14 @@ public:
 
     /// What every sender does after publishing: wakes who sleeps, and keeps the topic's promise.
     void published(std::uint64_t end) {
+        WriterContext<P> const& context = writer_->context();
         readers_->notify_sleepers();
+        if (context.has_keeper) context.keeper.notify_sleepers();
         Sync const sync = settings_->sync.load(std::memory_order_relaxed);
         if (sync == Sync::always) [[unlikely]] {
             wait_published(end);
-            make_durable(end);
-            return;
-        }
-        WriterContext<P> const& context = writer_->context();
-        if (context.has_keeper) {
-            context.keeper.notify_sleepers();
-        } else if (sync == Sync::interval) {
+            writer_->make_durable(end);
+        } else if (sync == Sync::interval && !context.has_keeper) {
             sync_if_due();
         }
     }
@@ -91,9 +88,8 @@ public:
     // Where the log begins and ends.
 
     [[nodiscard]] std::uint64_t beginning() const {
-        auto const segments = segments_.snapshot();
-        std::uint64_t const first = segments.empty() ? 0 : segments.front()->base();
-        return std::max(first, beginning_);
+        SegmentPtr const first = segments_.first();
+        return first ? std::max(first->base(), beginning_) : beginning_;
     }
 
     /// How far everything is published, without waiting.
@@ -142,7 +138,7 @@ public:
     void flush() {
         std::uint64_t const end = writer().claimed_end();
         wait_published(end);
-        make_durable(end);
+        writer_->make_durable(end);
     }
 
     // Finding a place.
@@ -216,6 +212,7 @@ public:
 
     Upkeep keep() {
         if (!writer_ || !writer_->has_begun()) return {};
+        writer_->populate_ahead();
         writer_->make_spare_where_due();
         writer_->complete_rolled();
         std::uint64_t const end = published_end();
@@ -307,17 +304,9 @@ private:
         std::int64_t const now = platform().steady_now().count();
         if (now < sync_due()) return false;
         last_sync_.store(now, std::memory_order_relaxed);
-        make_durable(published_end());
+        writer_->make_durable(published_end());
         writer_->durability().sync_control();
         return true;
-    }
-
-    /// Nothing is appended to a partition whose sync failed: nobody could tell what of it is kept.
-    void make_durable(std::uint64_t end) {
-        if (auto const error = detail::attempt([&] { writer_->durability().sync(end); })) {
-            writer_->refuse(*error);
-            detail::raise_again(*error);
-        }
     }
 
     void index_published() {

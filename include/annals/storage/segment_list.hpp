@@ -35,6 +35,11 @@ public:
         return segments_;
     }
 
+    [[nodiscard]] SegmentPtr first() const {
+        std::lock_guard const lock{mutex_};
+        return segments_.empty() ? nullptr : segments_.front();
+    }
+
     [[nodiscard]] SegmentPtr last() const {
         std::lock_guard const lock{mutex_};
         return segments_.empty() ? nullptr : segments_.back();

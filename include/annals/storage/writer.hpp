@@ -119,12 +119,41 @@ public:
         if (!opened_.spare) make_spare(next_capacity(*active, 0));
     }
 
+    /// Makes pages present just ahead of the tail, so that senders do not take the faults. The
+    /// window follows the rate, for what lies populated and unused decays. For the keeper.
+    void populate_ahead() {
+        Segment<P> const* const active = this->active();
+        auto const mapping = active ? active->writable() : nullptr;
+        if (!mapping) return;
+        std::uint64_t const tail = active->claimed(context_->platform).place;
+        if (populated_segment_ != active) {
+            populated_segment_ = active;
+            populated_ = last_tail_ = format::first_frame_place;
+        }
+        constexpr std::uint64_t least = std::uint64_t{256} << 10;
+        constexpr std::uint64_t most = std::uint64_t{4} << 20;
+        std::uint64_t const window = std::min(std::max(4 * (tail - last_tail_), least), most);
+        std::uint64_t const end = std::min(tail + window, active->info().capacity);
+        std::uint64_t const begin = std::max(populated_, tail) & ~(format::page_bytes - 1);
+        if (tail != last_tail_ && begin < end) {
+            mapping->populate(begin, end - begin);
+            populated_ = end;
+        }
+        last_tail_ = tail;
+    }
+
     /// Syncs and completes what was rolled. By the keeper, or by whoever rolled where there is
     /// none.
     void complete_rolled() {
         if (SegmentPtr const active = segments_.last(); active && has_begun()) {
-            durability_.complete_before(active);
+            refuse_after_failure([&] { durability_.complete_before(active); });
         }
+    }
+
+    /// Makes everything published durable, unless it is known to be so up to `end` already. Throws
+    /// `sync_failed`.
+    void make_durable(std::uint64_t end) {
+        refuse_after_failure([&] { durability_.sync(end); });
     }
 
     /// Refuses all further claims with `error`; those that stand are not touched.
@@ -144,7 +173,7 @@ public:
         Segment<P>* const active = this->active();
         if (!active) return;
         wait_published(claimed_end());
-        durability_.sync(claimed_end());
+        make_durable(claimed_end());
         complete_rolled();
         if (was_refused) return;
         Extent const end = active->parked(context_->platform);
@@ -164,6 +193,15 @@ public:
     }
 
 private:
+    /// Nothing is appended to a partition whose sync failed: nobody could tell what of it is kept.
+    template <class F>
+    void refuse_after_failure(F const& sync) {
+        auto const error = detail::attempt(sync);
+        if (!error) return;
+        if (error->code() == Errc::sync_failed) refuse(*error);
+        detail::raise_again(*error);
+    }
+
     /// Half a segment from its end the next one is due.
     void hint_keeper(Segment<P> const& segment, Extent at, std::uint64_t bytes) const noexcept {
         std::uint64_t const half = segment.info().capacity / 2;
@@ -358,6 +396,11 @@ private:
     std::optional<Error> refusal_;
     bool began_epoch_ = false;
     typename P::Mutex spare_mutex_;  // of opened_.spare and opened_.next_ordinal
+
+    // The keeper's, for populate_ahead.
+    Segment<P> const* populated_segment_ = nullptr;
+    std::uint64_t populated_ = 0;
+    std::uint64_t last_tail_ = 0;
 
     alignas(64) typename P::template Atomic<Segment<P>*> active_{nullptr};
 };
