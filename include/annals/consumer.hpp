@@ -62,8 +62,9 @@ public:
 
     /// Looks at least once, returns as soon as there is a record, with what is there up to `max`,
     /// and sleeps otherwise, until the time is over (then empty) or wakeup(); nanoseconds::max()
-    /// waits for ever. Throws `log_truncated` or `offset_out_of_range` where a position is not in
-    /// the log, until a seek; `corrupt` where a record is damaged.
+    /// waits for ever. Throws `closed` where it would wait for a log that was closed;
+    /// `log_truncated` or `offset_out_of_range` where a position is not in the log, until a seek;
+    /// `corrupt` where a record is damaged.
     [[nodiscard]] Records<K, V> poll(std::chrono::nanoseconds timeout, std::size_t max = 500) {
         P const& platform = topic().platform();
         auto const start = platform.steady_now();
@@ -268,8 +269,17 @@ private:
         WaitWord const ticket = signal.ticket();
         if (shared_->is_woken.load(std::memory_order_seq_cst)) return;
         if (is_something_coming()) return platform.relax(idle_looks_++);
+        require_open();
         idle_looks_ = 0;
         signal.sleep(ticket, timeout);
+    }
+
+    /// Nothing will come any more: waiting for it would be for ever.
+    void require_open() const {
+        for (auto const& partition : topic().partitions()) {
+            if (!partition->is_closed()) return;
+        }
+        detail::raise(Errc::closed, "the log was closed", {.path = topic().path()});
     }
 
     /// In a process that only reads: the writer's keeper wakes words in the files themselves. Where

@@ -59,8 +59,7 @@ public:
     /// `partition_count_mismatch`, `codec_mismatch` where it holds other types, `not_found`
     /// (read-only), `corrupt`, `closed`. As <Bytes, Bytes> any topic opens for reading.
     template <HasCodec K, HasCodec V>
-    [[nodiscard]] BasicTopic<K, V, P> topic(std::string_view name,
-                                            TopicOptions const& options = {}) {
+    BasicTopic<K, V, P> topic(std::string_view name, TopicOptions const& options = {}) {
         auto const found =
             state().open_topic(std::string{name}, {codec_name<K>(), codec_name<V>(), options});
         format::TopicMeta const stored = found->meta();

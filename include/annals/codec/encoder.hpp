@@ -87,7 +87,7 @@ concept BytesAlready =
     std::same_as<T, std::string> || std::same_as<T, std::string_view> || std::same_as<T, Bytes>;
 
 template <class T>
-concept SmallPlainValue = PlainValue<T> &&(plain_size<T> <= 64);
+concept SmallPlainValue = (plain_size<T> <= 64) && PlainValue<T>;
 
 template <class T>
 struct FormOf {

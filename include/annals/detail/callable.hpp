@@ -23,12 +23,16 @@ public:
 
     template <class F>
     requires(!std::same_as<std::remove_cvref_t<F>, Callable> &&
-             std::is_invocable_r_v<Result, std::remove_cvref_t<F>&, Arguments...>)
+             std::is_invocable_r_v<Result, std::decay_t<F>&, Arguments...>)
         Callable(F&& call)  // NOLINT(google-explicit-constructor): a lambda is what the user writes
-        : target_{std::make_shared<std::remove_cvref_t<F>>(std::forward<F>(call))},
+        : target_{std::make_shared<std::decay_t<F>>(std::forward<F>(call))},
           call_{[](void* target, Arguments... arguments) -> Result {
-              return (*static_cast<std::remove_cvref_t<F>*>(target))(
-                  std::forward<Arguments>(arguments)...);
+              auto& held = *static_cast<std::decay_t<F>*>(target);
+              if constexpr (std::is_void_v<Result>) {
+                  held(std::forward<Arguments>(arguments)...);
+              } else {
+                  return held(std::forward<Arguments>(arguments)...);
+              }
           }} {}
 
     [[nodiscard]] explicit operator bool() const noexcept { return call_ != nullptr; }

@@ -89,13 +89,14 @@ public:
 
     [[nodiscard]] std::uint64_t beginning() const {
         SegmentPtr const first = segments_.first();
-        return first ? std::max(first->base(), beginning_) : beginning_;
+        std::uint64_t const kept = beginning_.load(std::memory_order_relaxed);
+        return first ? std::max(first->base(), kept) : kept;
     }
 
     /// How far everything is published, without waiting.
     [[nodiscard]] std::uint64_t published_end() {
         SegmentPtr segment = segments_.first_unfinished();
-        if (!segment) return beginning_;
+        if (!segment) return beginning();
         for (;;) {
             Extent const extent = segment->advance_published();
             if (!segment->is_finished()) return segment->base() + extent.count;
@@ -193,7 +194,7 @@ public:
 
     /// Whether what fails its check here is damage, not the end of what a writer has got to.
     [[nodiscard]] bool is_damage(Segment<P> const& segment, std::uint64_t number) const {
-        if (writer_ || segment.is_finished() || role_ == Role::reader) return true;
+        if (writer_ || segment.is_finished() || !is_beside_writer()) return true;
         auto const control = read_control(files_->directory()).control;
         return control && control->watermark &&
                (control->watermark->ordinal > segment.ordinal() ||
@@ -229,8 +230,16 @@ public:
     /// Ends the writing life; reading goes on. Throws what close() of the log must tell.
     void close(Error const& closed) {
         if (!writer_) return;
+        Rollback const wake{[&] {
+            is_closed_.store(true, std::memory_order_seq_cst);
+            readers_->notify();
+        }};
         writer_->close(closed, [&](std::uint64_t end) { wait_published(end); });
-        readers_->notify();
+    }
+
+    /// Whether nothing more will be published through this process's log.
+    [[nodiscard]] bool is_closed() const noexcept {
+        return is_closed_.load(std::memory_order_seq_cst);
     }
 
     /// The futex word that the writer wakes readers of other processes through, and its value.
@@ -246,12 +255,18 @@ public:
     }
 
 private:
+    [[nodiscard]] bool is_beside_writer() const {
+        std::lock_guard const lock{refresh_mutex_};
+        return role_ == Role::live_reader;
+    }
+
     void adopt(OpenedPartition<P> const& opened) {
         segments_.assign(opened.segments);
         recovery_ = opened.report;
         recovery_.end = Offset{opened.end};
         epochs_ = opened.control.epochs;
-        beginning_ = opened.control.beginning ? opened.control.beginning->offset : 0;
+        beginning_.store(opened.control.beginning ? opened.control.beginning->offset : 0,
+                         std::memory_order_relaxed);
     }
 
     /// Finds the log's segments anew. A writer may come or go meanwhile: what was found beside
@@ -332,7 +347,8 @@ private:
     SegmentList<P> segments_;
     Lookup<P> lookup_{*files_, segments_};
     PartitionRecovery recovery_;
-    std::uint64_t beginning_ = 0;
+    typename P::template Atomic<std::uint64_t> beginning_{0};
+    typename P::template Atomic<bool> is_closed_{false};
     std::uint64_t kept_end_ = 0;  // the keeper's
     typename P::template Atomic<std::int64_t> last_sync_{0};
 
