@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A codec of one's own: how a type that Annals does not know becomes bytes, and bytes the type.
-// Plain structs of numbers, strings, vectors, optionals and variants need none of this.
+// Plain structs of numbers, strings, vectors, optionals and variants need none of this. And what
+// a topic holds may grow: a variant takes further alternatives at its end.
 #include <annals/annals.hpp>
 
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <iostream>
 #include <string>
 #include <string_view>
+#include <variant>
 
 struct Song {
     std::string title;
@@ -46,6 +48,13 @@ struct annals::Codec<Song> {
     }
 };
 
+struct Skipped {
+    std::uint32_t after_seconds = 0;
+};
+struct Rated {
+    std::uint8_t stars = 0;
+};
+
 int main() {
     annals::Log log{"codec-log"};
     {
@@ -59,6 +68,20 @@ int main() {
             std::cout << record.key() << ": " << song.title << ", " << song.artist << ", "
                       << song.seconds << " s\n";
         }
+    }
+
+    // Last year's program knew two events of a listener, this year's a third. It opens the topic as
+    // it is, reads the old records, and from then on may send the new ones.
+    log.topic<std::uint32_t, std::variant<Song, Skipped>>("events").producer().send(
+        7, Skipped{.after_seconds = 12});
+    auto events = log.topic<std::uint32_t, std::variant<Song, Skipped, Rated>>("events");
+    events.producer().send(7, Rated{.stars = 5});
+    for (auto const& record : events.replay()) {
+        auto const event = record.value();
+        if (auto const* skipped = std::get_if<Skipped>(&event))
+            std::cout << "skipped after " << skipped->after_seconds << " s\n";
+        if (auto const* rated = std::get_if<Rated>(&event))
+            std::cout << "rated with " << int{rated->stars} << " stars\n";
     }
 
     // A topic remembers what it holds. To open it as something else is told before a byte is read.

@@ -105,31 +105,39 @@ public:
     /// In the hour that comes twice when summer time ends, the same text means two moments; taken
     /// is the first that is not before the line above.
     annals::Timestamp moment(std::string_view time) {
-        if (time == last_time_) return last_;
-        auto const fields = parse_time(time);
-        std::optional<std::time_t> chosen;
-        for (int const summer : {1, 0}) {
-            std::tm asked = *fields;
-            asked.tm_isdst = summer;
-            std::time_t const candidate = std::mktime(&asked);
-            if (asked.tm_hour != fields->tm_hour || asked.tm_min != fields->tm_min) continue;
-            if (!chosen || seconds(*chosen) < last_) chosen = candidate;
+        std::tm const fields = *parse_time(time);
+        std::chrono::seconds const second{fields.tm_sec};
+        // The system's answer is dear, and good for a minute.
+        if (time.substr(0, minute_length) != minute_ || begin_ + second < last_) {
+            minute_ = time.substr(0, minute_length);
+            begin_ = ask(fields) - second;
         }
-        if (!chosen) {  // an hour that was left out when summer time began
-            std::tm asked = *fields;
-            asked.tm_isdst = -1;
-            chosen = std::mktime(&asked);
-        }
-        last_time_ = time;
-        return last_ = seconds(*chosen);
+        return last_ = begin_ + second;
     }
 
 private:
+    static constexpr std::size_t minute_length = 16;  // "2025-06-24 14:36"
+
+    [[nodiscard]] annals::Timestamp ask(std::tm const& fields) const {
+        std::tm asked = fields;
+        asked.tm_isdst = -1;
+        std::time_t const found = std::mktime(&asked);
+        std::optional<annals::Timestamp> chosen;
+        for (std::time_t const candidate : {found - 3600, found, found + 3600}) {
+            std::tm shown{};
+            localtime_r(&candidate, &shown);
+            if (shown.tm_hour != fields.tm_hour || shown.tm_min != fields.tm_min) continue;
+            if (!chosen || *chosen < last_) chosen = seconds(candidate);
+        }
+        return chosen.value_or(seconds(found));  // in an hour that was left out, none shows it
+    }
+
     static annals::Timestamp seconds(std::time_t since_1970) {
         return annals::Timestamp{std::chrono::seconds{since_1970}};
     }
 
-    std::string last_time_;
+    std::string minute_;
+    annals::Timestamp begin_{};
     annals::Timestamp last_ = annals::Timestamp::min();
 };
 

@@ -2,11 +2,11 @@
 // Reading dpkg's log files: every line of every file, cut into pieces that go forward in time.
 #pragma once
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <fstream>
 #include <iostream>
+#include <list>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -24,13 +24,11 @@ struct Piece {
 
 /// All that was read.
 struct Input {
-    std::vector<Piece> pieces;
+    std::list<Piece> pieces;
     std::size_t lines = 0;
-    std::size_t files = 0;
 
     /// Reads a stream to its end; what is not a line of dpkg's log is counted and told.
     void read(std::istream& in, std::string const& name) {
-        ++files;
         std::size_t skipped = 0;
         std::vector<Line>* piece = nullptr;
         LocalClock clock;
@@ -66,7 +64,7 @@ struct Input {
 
     /// The oldest first, as History::merge wants them.
     void sort() {
-        std::stable_sort(pieces.begin(), pieces.end(), [](Piece const& a, Piece const& b) {
+        pieces.sort([](Piece const& a, Piece const& b) {
             return a.lines.front().time() < b.lines.front().time();
         });
     }

@@ -66,6 +66,8 @@ public:
     /// `log_truncated` or `offset_out_of_range` where a position is not in the log, until a seek;
     /// `corrupt` where a record is damaged.
     [[nodiscard]] Records<K, V> poll(std::chrono::nanoseconds timeout, std::size_t max = 500) {
+        detail::require_outside_user_code();
+        for (auto const& partition : topic().partitions()) partition->sync_where_due();
         P const& platform = topic().platform();
         auto const start = platform.steady_now();
         bool const is_endless = timeout == std::chrono::nanoseconds::max();
@@ -217,7 +219,10 @@ private:
             detail::raise(Errc::invalid_argument, "a consumer without a group commits nothing",
                           {.path = topic().path()});
         }
-        for (auto const& partition : topic().partitions()) partition->require_open();
+        for (auto const& partition : topic().partitions()) {
+            partition->require_open();
+            partition->sync_where_due();
+        }
         return positions_->all();
     }
 

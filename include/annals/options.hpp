@@ -54,8 +54,9 @@ struct Event {
     std::string path;
 };
 
-/// Told about events: `void(Event const&)`. Copies share it. Called from the keeper's thread, one
-/// call at a time; calls into the log from inside it throw `invalid_argument`.
+/// Told about events: `void(Event const&)`. Copies share it. Called from the keeper's thread, or
+/// the one that opens the log, one call at a time; calls into a log from inside it throw
+/// `invalid_argument`, and what it throws is swallowed.
 using EventHandler = detail::Callable<void(Event const&)>;
 
 /// Chooses a record's partition: `std::uint32_t(std::optional<Bytes> key, std::uint32_t count)`,

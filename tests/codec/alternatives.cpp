@@ -93,6 +93,8 @@ TEST_CASE("an optional inside a value says in one byte whether there is one") {
 
     CHECK(decoded<Nested<std::int16_t>>("010201") == 0x0102);
     CHECK(decoded<Nested<std::int16_t>>("00") == std::nullopt);
+    CHECK(decoded<Nested<std::int32_t>>("0101020304") == 0x04030201);
+    CHECK(decoded<Nested<std::int32_t>>("00") == std::nullopt);
     CHECK(decoded<Nested<std::string>>("01").value().empty());
     CHECK(decoded<Nested<Note>>("016162ff")->text == "ab");
     CHECK(decoded<Nested<std::optional<bool>>>("0100").value() == std::nullopt);

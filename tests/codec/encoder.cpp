@@ -40,6 +40,13 @@ struct Large {
 
 int encodings_in_claim = 0;
 
+template <class Encoder>
+std::string written(Encoder const& encoder) {
+    std::vector<std::byte> bytes(encoder.size(), std::byte{0xaa});
+    encoder.write(bytes);
+    return to_hex(bytes);
+}
+
 }  // namespace encoder_tests
 
 using namespace encoder_tests;
@@ -100,13 +107,6 @@ struct annals::Codec<Lazy> {
     static void encode(Lazy value, MutableBytes out) { store_le(out, value.c); }
     static Lazy decode(Bytes in) { return {load_le<char>(in)}; }
 };
-
-template <class Encoder>
-std::string written(Encoder const& encoder) {
-    std::vector<std::byte> bytes(encoder.size(), std::byte{0xaa});
-    encoder.write(bytes);
-    return to_hex(bytes);
-}
 
 TEST_CASE("text and bytes are not copied before they are written") {
     std::string const text = "some text that is longer than a small string";

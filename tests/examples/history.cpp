@@ -4,11 +4,15 @@
 
 #include <annals/types.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <ctime>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -165,6 +169,28 @@ TEST_CASE("lines of dpkg's log are told from others") {
     CHECK_FALSE(is_line("2026-05-09 07:29:02 install"));
 }
 
+TEST_CASE("the hour that comes twice is told by the line above") {
+    setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);  // as in Berlin
+    tzset();
+    dpkg::LocalClock clock;
+    auto const seconds = [&](std::string_view time) {
+        return std::chrono::floor<std::chrono::seconds>(clock.moment(time))
+            .time_since_epoch()
+            .count();
+    };
+    CHECK(seconds("2025-10-26 01:59:59") == 1761436799);
+    CHECK(seconds("2025-10-26 02:10:30") == 1761437430);  // summer time
+    CHECK(seconds("2025-10-26 02:10:40") == 1761437440);
+    CHECK(seconds("2025-10-26 02:10:20") == 1761441020);  // an hour later by the same clock
+    CHECK(seconds("2025-10-26 02:59:59") == 1761443999);
+    CHECK(seconds("2025-10-26 03:00:00") == 1761444000);
+    CHECK(seconds("2026-03-29 02:30:00") >
+          seconds("2026-03-29 01:59:59"));  // left out, yet written
+    CHECK(seconds("2026-07-01 12:00:00") == 1782900000);
+    unsetenv("TZ");
+    tzset();
+}
+
 TEST_CASE("an event names its package where it has one") {
     CHECK(dpkg::package_of("status installed a:all 1") == "a:all");
     CHECK(dpkg::package_of("upgrade a:all 1 2") == "a:all");
@@ -183,6 +209,6 @@ TEST_CASE("a stream that goes back behind its beginning is two pieces") {
     input.read(stream, "stream");
     REQUIRE(input.pieces.size() == 2);
     input.sort();
-    CHECK(texts(input.pieces[0].lines) == texts(part(all, 0, 40)));
-    CHECK(texts(input.pieces[1].lines) == texts(part(all, 40, all.size())));
+    CHECK(texts(input.pieces.front().lines) == texts(part(all, 0, 40)));
+    CHECK(texts(input.pieces.back().lines) == texts(part(all, 40, all.size())));
 }

@@ -28,7 +28,7 @@ static_assert(sizeof(LogMeta) == 48);
 
 /// ```
 ///  0               TopicMetaHead
-///  96              key codec's name, value codec's name
+///  88              key codec's name, value codec's name
 /// ```
 struct TopicMetaHead {
     static constexpr std::uint64_t check_seed = 33;

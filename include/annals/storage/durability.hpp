@@ -59,6 +59,23 @@ public:
         sync_segments(active);
     }
 
+    /// Asks the kernel to begin writing what was published, so that no sync, and no sender held up
+    /// by too many dirty pages, finds it all at once. For the keeper.
+    void start_writeback() {
+        std::lock_guard const lock{mutex_};
+        if (!unsynced_ || failure_) return;
+        if (written_back_.first != unsynced_->ordinal()) written_back_ = {unsynced_->ordinal(), 0};
+        std::uint64_t const end = unsynced_->published().place & ~(format::page_bytes - 1);
+        if (end < written_back_.second + writeback_stride) return;
+        if (auto error = detail::attempt([&] {
+                unsynced_->file().start_writeback(written_back_.second, end - written_back_.second);
+            })) {
+            failure_ = std::move(error);
+            detail::raise_again(*failure_);
+        }
+        written_back_.second = end;
+    }
+
     /// After the last sync: says that the partition was closed with this end.
     void set_clean(format::CleanMark const& mark) {
         std::lock_guard const lock{mutex_};
@@ -79,6 +96,8 @@ public:
     }
 
 private:
+    static constexpr std::uint64_t writeback_stride = std::uint64_t{4} << 20;
+
     void sync_segments(SegmentPtr const& stop) {
         if (failure_) detail::raise_again(*failure_);
         while (unsynced_ && unsynced_ != stop) {
@@ -118,6 +137,7 @@ private:
     mutable typename P::Mutex mutex_;  // of what follows, and of the syncs themselves
     std::optional<ControlFile<P>> control_;
     SegmentPtr unsynced_;
+    std::pair<std::uint64_t, std::uint64_t> written_back_{};  // ordinal, place
     std::optional<Error> failure_;
     typename P::template Atomic<std::uint64_t> durable_;
 };

@@ -49,11 +49,11 @@ public:
         for (PartitionPtr const& each : partitions) std::erase(partitions_, each);
     }
 
-    /// Tells the user what happened, in this thread.
+    /// Tells the user what happened, in this thread. What the handler throws would end the program.
     void tell(Event const& event) const {
         if (!on_event_) return;
         detail::UserCodeScope const scope;
-        on_event_(event);
+        (void)detail::attempt([&] { on_event_(event); });
     }
 
 private:

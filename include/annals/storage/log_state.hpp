@@ -119,7 +119,11 @@ public:
                           {.path = topics.path() + "/" + name});
         }
         if (Entry* const entry = find(name)) {
-            if (entry->topic) end_writing(*entry->topic, "the topic was removed");
+            // What cannot be made durable any more goes all the same.
+            (void)detail::attempt([&] {
+                if (entry->topic) end_writing(*entry->topic, "the topic was removed");
+            });
+            if (entry->topic) entry->topic->set_removed();
             std::erase_if(topics_, [&](Entry const& each) { return each.name == name; });
         }
         std::string const unfinished = unfinished_name(name);
@@ -132,6 +136,7 @@ public:
 
     /// Makes durable what was sent to any topic before the call.
     void flush() {
+        detail::require_outside_user_code();
         std::vector<TopicPtr> open;
         {
             std::lock_guard const lock{mutex_};

@@ -85,6 +85,16 @@ public:
         }
     }
 
+    /// Where no keeper runs, whoever calls leads the sync that is due. A failure is kept, and told
+    /// to the next sender.
+    void sync_where_due() {
+        if (!writer_ || writer_->context().has_keeper) return;
+        if (settings_->sync.load(std::memory_order_relaxed) != Sync::interval) return;
+        (void)detail::attempt([&] {
+            if (published_end() > durable()) (void)sync_if_due();
+        });
+    }
+
     // Where the log begins and ends.
 
     [[nodiscard]] std::uint64_t beginning() const {
@@ -215,12 +225,13 @@ public:
         if (!writer_ || !writer_->has_begun()) return {};
         writer_->populate_ahead();
         writer_->make_spare_where_due();
-        writer_->complete_rolled();
         std::uint64_t const end = published_end();
         Upkeep upkeep{.is_busy = end != kept_end_ || end < claimed_end()};
         if (end != kept_end_) wake_other_processes();
         kept_end_ = end;
         index_published();
+        writer_->start_writeback();
+        writer_->complete_rolled();
         if (settings_->sync.load(std::memory_order_relaxed) == Sync::interval && end > durable()) {
             if (!sync_if_due()) upkeep.due = sync_due();
         }
@@ -329,15 +340,20 @@ private:
         if (segment && segment->is_writing()) refresh_index(*files_, *segment, segment->pin());
     }
 
+    /// Who waits at the end of a segment that was rolled waits on that segment's word.
     void wake_other_processes() {
         SegmentPtr const segment = segments_.first_unfinished();
-        auto const mapping = segment ? segment->writable() : nullptr;
-        if (!mapping) return;
-        auto* const word =
-            reinterpret_cast<std::uint32_t*>(mapping->data() + format::wait_word_place);
-        typename P::template AtomicRef<std::uint32_t>{*word}.fetch_add(1,
-                                                                       std::memory_order_seq_cst);
-        platform().wake(word);
+        for (SegmentPtr const& each : {woken_, segment}) {
+            auto const mapping = each ? each->writable() : nullptr;
+            if (!mapping) continue;
+            auto* const word =
+                reinterpret_cast<std::uint32_t*>(mapping->data() + format::wait_word_place);
+            typename P::template AtomicRef<std::uint32_t>{*word}.fetch_add(
+                1, std::memory_order_seq_cst);
+            platform().wake(word);
+            if (each == segment) break;
+        }
+        woken_ = segment;
     }
 
     std::shared_ptr<SegmentFiles<P> const> files_;
@@ -349,7 +365,8 @@ private:
     PartitionRecovery recovery_;
     typename P::template Atomic<std::uint64_t> beginning_{0};
     typename P::template Atomic<bool> is_closed_{false};
-    std::uint64_t kept_end_ = 0;  // the keeper's
+    std::uint64_t kept_end_ = 0;  // the keeper's, as is the next
+    SegmentPtr woken_;
     typename P::template Atomic<std::int64_t> last_sync_{0};
 
     mutable typename P::Mutex refresh_mutex_;  // of a reader's view

@@ -178,20 +178,21 @@ private:
             } else {
                 return from;
             }
-            if (gap.bytes < format::frame_header_bytes) return from;
             place += gap.bytes;
+            if (place > claimable_end()) break;
+            if (gap.bytes < format::frame_header_bytes) return from;
             gaps.push_back(gap);
         }
         return std::nullopt;
     }
 
     /// Claims that were never touched take what offsets remain between their neighbours: which of
-    /// them takes how many is all the same, for none of them was ever told.
+    /// them takes how many is all the same, for none of them was ever told. There may be none left:
+    /// then a recovery that was cut off has given them all to the first.
     [[nodiscard]] Extent share_out(Extent from, Extent to, std::vector<Gap>& gaps,
                                    std::uint64_t known, std::optional<std::size_t> untouched) {
-        std::uint64_t const least = known + (untouched ? 1 : 0);
-        bool const adds_up =
-            to.count >= from.count + least && (untouched || to.count == from.count + known);
+        std::uint64_t const least = from.count + known;
+        bool const adds_up = untouched ? to.count >= least : to.count == least;
         if (!adds_up || !good_frame(to)) return from;
         if (untouched) gaps[*untouched].records = to.count - from.count - known;
         std::uint64_t number = from.count;

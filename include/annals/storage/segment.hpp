@@ -177,21 +177,24 @@ public:
 
     /// Looks how far frames are published by now.
     Extent advance_published() {
-        Extent extent = published();
-        if (is_finished()) return extent;
+        if (is_finished()) return published();
         Pin const pin = this->pin();
-        Extent const before = extent;
-        while (extent.count < limit()) {
+        Extent const before = published();
+        Extent extent = before;
+        std::optional<std::uint64_t> successor;
+        while (extent.count < limit() && !successor) {
             auto const frame = frame_at(pin, extent.place);
             if (!frame) break;
             if (frame->word.state() == format::FrameState::seal) {
-                finish(static_cast<std::uint64_t>(frame->detail));
-                break;
+                successor = static_cast<std::uint64_t>(frame->detail);
+            } else {
+                extent = {extent.count + frame->records, frame->end};
             }
-            extent = {extent.count + frame->records, frame->end};
         }
         if (extent != before) raise_published(extent);
-        if (extent.count >= limit()) finish(info_.ordinal + 1);
+        if (extent.count >= limit()) successor = info_.ordinal + 1;
+        // Whoever finds it finished must find all of it published.
+        if (successor) finish(*successor);
         return extent;
     }
 

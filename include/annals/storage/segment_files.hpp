@@ -44,7 +44,7 @@ struct FirstPage {
 };
 
 /// The files of one partition. Holds no descriptor of its own: thousands of idle partitions cost
-/// none. Immutable; may be used from any thread.
+/// none. May be used from any thread.
 template <Platform P>
 class SegmentFiles {
 public:
@@ -65,7 +65,11 @@ public:
     [[nodiscard]] format::Id const& topic_id() const noexcept { return topic_id_; }
     [[nodiscard]] std::uint32_t partition() const noexcept { return partition_; }
 
+    /// Throws `closed` once the topic was removed.
     [[nodiscard]] Directory directory() const {
+        if (is_removed_.load(std::memory_order_relaxed)) {
+            detail::raise(Errc::closed, "the topic was removed", {.path = path()});
+        }
         return log_->open_directory("topics").open_directory(topic_).open_directory(
             std::to_string(partition_));
     }
@@ -75,6 +79,9 @@ public:
     [[nodiscard]] std::string segment_path(std::uint64_t ordinal) const {
         return path() + "/" + format::ordinal_name(ordinal, format::segment_suffix);
     }
+
+    /// The directory is about to go, and another may get its name.
+    void set_removed() const noexcept { is_removed_.store(true, std::memory_order_relaxed); }
 
     /// The ordinals of all segment files, ascending.
     [[nodiscard]] std::vector<std::uint64_t> ordinals() const {
@@ -203,6 +210,7 @@ private:
     std::string topic_;
     format::Id topic_id_;
     std::uint32_t partition_;
+    mutable typename P::template Atomic<bool> is_removed_{false};
 };
 
 }  // namespace annals::inline v1::storage

@@ -118,6 +118,11 @@ public:
         apply_settings();
     }
 
+    /// Its files go: from here on its handles open none, for the name may come to mean others.
+    void set_removed() noexcept {
+        for (auto const& partition : partitions_) partition->files().set_removed();
+    }
+
     [[nodiscard]] std::string path() const { return log_->path() + "/topics/" + name_; }
 
 private:

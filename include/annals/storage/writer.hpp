@@ -16,8 +16,10 @@
 #include <annals/storage/copying.hpp>
 #include <annals/storage/durability.hpp>
 #include <annals/storage/opening.hpp>
+#include <annals/storage/populator.hpp>
 #include <annals/storage/segment_list.hpp>
 #include <annals/storage/signal.hpp>
+#include <annals/storage/spare.hpp>
 
 namespace annals::inline v1::storage {
 
@@ -62,7 +64,8 @@ public:
           segments_{segments},
           durability_{files_, segments, opened.durable},
           opened_{std::move(opened)},
-          refusal_{opened_.refusal} {
+          refusal_{opened_.refusal},
+          spare_{files_, opened_.spare, opened_.next_ordinal} {
         opened_.segments.clear();  // the list has them
     }
 
@@ -115,31 +118,14 @@ public:
         if (!active || is_refused()) return;
         Extent const tail = active->claimed(context_->platform);
         if (tail.place * 2 < active->info().capacity) return;
-        std::lock_guard const lock{spare_mutex_};
-        if (!opened_.spare) make_spare(next_capacity(*active, 0));
+        spare_.make_where_missing(next_capacity(*active, 0), blocks());
     }
 
-    /// Makes pages present just ahead of the tail, so that senders do not take the faults. The
-    /// window follows the rate, for what lies populated and unused decays. For the keeper.
+    /// For the keeper.
     void populate_ahead() {
-        Segment<P> const* const active = this->active();
-        auto const mapping = active ? active->writable() : nullptr;
-        if (!mapping) return;
-        std::uint64_t const tail = active->claimed(context_->platform).place;
-        if (populated_segment_ != active) {
-            populated_segment_ = active;
-            populated_ = last_tail_ = format::first_frame_place;
+        if (Segment<P> const* const active = this->active()) {
+            populator_.follow(*active, context_->platform);
         }
-        constexpr std::uint64_t least = std::uint64_t{256} << 10;
-        constexpr std::uint64_t most = std::uint64_t{4} << 20;
-        std::uint64_t const window = std::min(std::max(4 * (tail - last_tail_), least), most);
-        std::uint64_t const end = std::min(tail + window, active->info().capacity);
-        std::uint64_t const begin = std::max(populated_, tail) & ~(format::page_bytes - 1);
-        if (tail != last_tail_ && begin < end) {
-            mapping->populate(begin, end - begin);
-            populated_ = end;
-        }
-        last_tail_ = tail;
     }
 
     /// Syncs and completes what was rolled. By the keeper, or by whoever rolled where there is
@@ -148,6 +134,11 @@ public:
         if (SegmentPtr const active = segments_.last(); active && has_begun()) {
             refuse_after_failure([&] { durability_.complete_before(active); });
         }
+    }
+
+    /// Begins writing what will be synced one day. For the keeper.
+    void start_writeback() {
+        refuse_after_failure([&] { durability_.start_writeback(); });
     }
 
     /// Makes everything published durable, unless it is known to be so up to `end` already. Throws
@@ -284,8 +275,7 @@ private:
     /// The first segment of the partition, or of the epoch: complete before it has a name.
     [[nodiscard]] SegmentPtr begin_segment() {
         SegmentPtr const last = segments_.last();
-        discard_spare();
-        SegmentInfo info{.ordinal = opened_.next_ordinal,
+        SegmentInfo info{.ordinal = spare_.next_ordinal(),
                          .capacity = last ? last->info().capacity : first_capacity(),
                          .base_offset = opened_.end,
                          .epoch = opened_.control.epochs.back().number,
@@ -300,7 +290,7 @@ private:
         } else {
             info = files_->create_active(info, blocks(), [](auto&, auto&) {});
         }
-        opened_.next_ordinal = info.ordinal + 1;
+        spare_.used_ordinal(info.ordinal);
         auto file = files_->open_segment(info.ordinal, Access::write);
         auto mapping = file.map(Access::write);
         auto segment = std::make_shared<Segment<P>>(files_, info);
@@ -326,7 +316,7 @@ private:
     /// half-way; the end was parked once and for all.
     void roll(Segment<P>& full) {
         Extent const end = full.parked(context_->platform);
-        SegmentInfo info = take_spare(next_capacity(full, full.bytes_needed()));
+        SegmentInfo info = spare_.get(next_capacity(full, full.bytes_needed()), blocks());
         info.base_offset = full.base() + end.count;
         info.epoch = full.info().epoch;
         info.predecessor = full.ordinal();
@@ -337,10 +327,7 @@ private:
         P::store_point(mapping.data() + format::activation_place, sizeof activation);
         auto next = std::make_shared<Segment<P>>(files_, info);
         next->start_writing(std::move(file), std::move(mapping), {});
-        {
-            std::lock_guard const lock{spare_mutex_};
-            opened_.spare.reset();
-        }
+        spare_.used();
         store_seal<P>(full.bytes(), full.info().salt, end, info.ordinal);
         segments_.append(next);
         active_.store(next.get(), std::memory_order_seq_cst);
@@ -359,26 +346,6 @@ private:
         return std::max(std::max(doubled, fitting), format::min_segment_bytes);
     }
 
-    /// The segment made in advance, or one made now where there is none that is large enough.
-    [[nodiscard]] SegmentInfo take_spare(std::uint64_t capacity) {
-        std::lock_guard const lock{spare_mutex_};
-        if (opened_.spare && opened_.spare->capacity < capacity) discard_spare();
-        if (!opened_.spare) make_spare(capacity);
-        return *opened_.spare;
-    }
-
-    void make_spare(std::uint64_t capacity) {
-        opened_.spare = files_->create_spare(opened_.next_ordinal, capacity, blocks());
-        ++opened_.next_ordinal;
-    }
-
-    void discard_spare() {
-        if (!opened_.spare) return;
-        auto directory = files_->directory();
-        files_->remove_segment(directory, opened_.spare->ordinal);
-        opened_.spare.reset();
-    }
-
     /// A topic that syncs each record wants blocks that need no conversion when they are synced.
     [[nodiscard]] Blocks blocks() const noexcept {
         return settings_->sync.load(std::memory_order_relaxed) == Sync::always ? Blocks::zeroed
@@ -395,12 +362,9 @@ private:
     OpenedPartition<P> opened_;
     std::optional<Error> refusal_;
     bool began_epoch_ = false;
-    typename P::Mutex spare_mutex_;  // of opened_.spare and opened_.next_ordinal
 
-    // The keeper's, for populate_ahead.
-    Segment<P> const* populated_segment_ = nullptr;
-    std::uint64_t populated_ = 0;
-    std::uint64_t last_tail_ = 0;
+    Spare<P> spare_;
+    Populator<P> populator_;
 
     alignas(64) typename P::template Atomic<Segment<P>*> active_{nullptr};
 };

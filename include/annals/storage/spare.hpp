@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// The segment that is made in advance, so that no append waits for one to be made.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include <annals/config.hpp>
+#include <annals/storage/segment_files.hpp>
+
+namespace annals::inline v1::storage {
+
+/// At most one spare, and the ordinals that were never used. Any thread may call it.
+template <Platform P>
+class Spare {
+public:
+    Spare(std::shared_ptr<SegmentFiles<P> const> files, std::optional<SegmentInfo> const& found,
+          std::uint64_t next_ordinal)
+        : files_{std::move(files)}, spare_{found}, next_ordinal_{next_ordinal} {}
+
+    /// Makes one where there is none. Throws `no_space` and the like.
+    void make_where_missing(std::uint64_t capacity, Blocks blocks) {
+        std::lock_guard const lock{mutex_};
+        if (!spare_) make(capacity, blocks);
+    }
+
+    /// The spare, made now where there is none of at least that capacity; one that is too small is
+    /// removed. It stays the spare until `used`.
+    [[nodiscard]] SegmentInfo get(std::uint64_t capacity, Blocks blocks) {
+        std::lock_guard const lock{mutex_};
+        if (spare_ && spare_->capacity < capacity) discard();
+        if (!spare_) make(capacity, blocks);
+        return *spare_;
+    }
+
+    /// The spare has become part of the log.
+    void used() noexcept {
+        std::lock_guard const lock{mutex_};
+        spare_.reset();
+    }
+
+    /// An ordinal for a segment that is not made in advance; the spare, whose ordinal is lower,
+    /// goes.
+    [[nodiscard]] std::uint64_t next_ordinal() {
+        std::lock_guard const lock{mutex_};
+        if (spare_) discard();
+        return next_ordinal_;
+    }
+
+    void used_ordinal(std::uint64_t ordinal) noexcept {
+        std::lock_guard const lock{mutex_};
+        next_ordinal_ = std::max(next_ordinal_, ordinal + 1);
+    }
+
+private:
+    void make(std::uint64_t capacity, Blocks blocks) {
+        spare_ = files_->create_spare(next_ordinal_, capacity, blocks);
+        ++next_ordinal_;
+    }
+
+    void discard() {
+        auto directory = files_->directory();
+        files_->remove_segment(directory, spare_->ordinal);
+        spare_.reset();
+    }
+
+    std::shared_ptr<SegmentFiles<P> const> files_;
+    typename P::Mutex mutex_;
+    std::optional<SegmentInfo> spare_;
+    std::uint64_t next_ordinal_;
+};
+
+}  // namespace annals::inline v1::storage
