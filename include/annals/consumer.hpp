@@ -236,9 +236,14 @@ private:
         std::size_t const count = parts_.size();
         for (std::size_t i = 0; i < count && records.size() < max; ++i) {
             Part& part = parts_[(first_ + i) % count];
-            require_in_log(part);
-            Record<K, V> record;
-            while (records.size() < max && part.reader.next(record)) records.push_back(record);
+            auto const error = detail::attempt([&] {
+                require_in_log(part);
+                Record<K, V> record;
+                while (records.size() < max && part.reader.next(record)) records.push_back(record);
+            });
+            // What was taken is handed out first; the next poll meets the error again.
+            if (error && !records.empty()) return;
+            if (error) detail::raise_again(*error);
         }
         if (count != 0) first_ = (first_ + 1) % count;
     }

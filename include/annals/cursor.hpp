@@ -67,6 +67,7 @@ private:
     /// Finds the segment and place of the offset that is due.
     [[nodiscard]] bool enter() {
         require_in_range();
+        if (offset_ > state_->published_end()) return false;
         auto location = state_->locate(offset_);
         if (!location.segment) return false;
         offset_ = location.segment->base() + location.extent.count;

@@ -108,7 +108,7 @@ private:
     [[nodiscard]] static bool require_codec(std::string const& stored, std::string_view which,
                                             std::string const& path) {
         if (codec_accepts<T>(stored)) return true;
-        if constexpr (std::same_as<T, Bytes>) return false;
+        if constexpr (std::same_as<codec_value_t<T>, Bytes>) return false;
         detail::raise(Errc::codec_mismatch,
                       "the " + std::string{which} + "s are " + stored + ", not " + codec_name<T>(),
                       {.path = path});

@@ -70,6 +70,10 @@ Appended append_record(storage::PartitionState<P>& state, Key const& key, Value 
     return {Offset{offset}, 1, timestamp};
 }
 
+[[noreturn, gnu::cold, gnu::noinline]] inline void raise_changed_batch() {
+    raise(Errc::invalid_argument, "the batch gave other values when it was walked again");
+}
+
 /// The whole way of a batch: one claim, so that all of it is visible or none. `values` is any range
 /// whose elements `part_of` makes frame parts of; it is walked twice.
 template <class P, class Key, class Values, class PartOf>
@@ -95,13 +99,18 @@ Appended append_batch(storage::PartitionState<P>& state, Key const& key, Values 
     {
         storage::Claim<P> claim{*segment, at, bytes, static_cast<std::uint32_t>(records)};
         std::uint64_t written = 0;
+        std::uint64_t room = bytes;
         for (auto const& value : values) {
             Part const part = part_of(value);
             Content content{key, part, headers, timestamp};
+            std::uint64_t const length = content.length();
+            if (written == records || room < format::frame_extent(length)) raise_changed_batch();
+            room -= format::frame_extent(length);
             if (written != 0) content.batch_flags |= format::batch_began_before;
             if (++written != records) content.batch_flags |= format::batch_goes_on;
-            claim.write(content, content.length());
+            claim.write(content, length);
         }
+        if (written != records || room != 0) raise_changed_batch();
         claim.publish();
     }
     std::uint64_t const first = segment->base() + at.count;

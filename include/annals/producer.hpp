@@ -2,13 +2,17 @@
 // Sending typed records to a topic.
 #pragma once
 
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <annals/codec.hpp>
 #include <annals/config.hpp>
@@ -16,10 +20,47 @@
 #include <annals/options.hpp>
 #include <annals/partition.hpp>
 #include <annals/partitioner.hpp>
+#include <annals/storage/appender.hpp>
 #include <annals/storage/topic_state.hpp>
 #include <annals/types.hpp>
 
 namespace annals::inline v1 {
+namespace detail {
+
+/// Whether a value is encoded before its place is claimed.
+template <class V>
+inline constexpr bool is_encoded_beforehand =
+    std::same_as<ValueEncoder<V>, Encoder<V, BufferedBytes<codec_value_t<V>>>>;
+
+/// The values of a batch, one behind the other: were they encoded as they are written, a codec that
+/// blocks or looks into the log would do so inside the claim. None outlives this object.
+template <class V>
+class EncodedBatch {
+public:
+    template <class Values>
+    explicit EncodedBatch(Values const& values) {
+        std::vector<std::size_t> ends;
+        for (auto const& value : values) {
+            ValueEncoder<V> const encoded{value};
+            buffer_->append(encoded.bytes());
+            ends.push_back(buffer_->size());
+            parts_.push_back({encoded.present() ? std::optional{Bytes{}} : std::nullopt});
+        }
+        std::size_t begin = 0;
+        for (std::size_t i = 0; i < parts_.size(); begin = ends[i++]) {
+            Bytes const bytes = std::as_const(*buffer_).bytes();
+            if (parts_[i].bytes) parts_[i].bytes = bytes.subspan(begin, ends[i] - begin);
+        }
+    }
+
+    [[nodiscard]] std::vector<storage::BytesPart> const& parts() const noexcept { return parts_; }
+
+private:
+    BufferLease buffer_;
+    std::vector<storage::BytesPart> parts_;
+};
+
+}  // namespace detail
 
 /// Sends records. A small handle; copies and the object itself may be shared by any threads. It may
 /// outlive the log: then send() throws `closed`.
@@ -62,11 +103,11 @@ public:
     /// Sends one record for each of `values`, a range of what V's codec takes that can be walked
     /// twice. They go to one partition, with consecutive offsets and one timestamp, and stand or
     /// fall together. An empty range sends nothing.
-    template <class Values>
+    template <class Values = std::initializer_list<std::remove_cvref_t<Value>>>
     BatchMetadata send_batch(Key key, Values const& values, SendOptions options = {}) {
         return send_batch_parts(detail::KeyEncoder<K>{key}, values, options);
     }
-    template <class Values>
+    template <class Values = std::initializer_list<std::remove_cvref_t<Value>>>
     BatchMetadata send_batch(std::nullopt_t, Values const& values, SendOptions options = {}) {
         return send_batch_parts(detail::KeyEncoder<K>{std::nullopt}, values, options);
     }
@@ -96,10 +137,17 @@ private:
                                    SendOptions const& options) {
         std::uint32_t const id = choose(key, options);
         auto& state = *topic_->partitions()[id];
-        auto const appended = detail::append_batch(
-            state, key, values, [](Value value) { return detail::ValueEncoder<V>{value}; },
-            options.headers, options.timestamp);
-        return {id, appended.first, appended.count, appended.timestamp};
+        auto const append = [&](auto const& parts, auto const& part_of) -> BatchMetadata {
+            auto const appended = detail::append_batch(state, key, parts, part_of, options.headers,
+                                                       options.timestamp);
+            return {id, appended.first, appended.count, appended.timestamp};
+        };
+        if constexpr (detail::is_encoded_beforehand<V>) {
+            detail::EncodedBatch<V> const encoded{values};
+            return append(encoded.parts(), [](storage::BytesPart const& part) { return part; });
+        } else {
+            return append(values, [](Value value) { return detail::ValueEncoder<V>{value}; });
+        }
     }
 
     [[nodiscard]] std::uint32_t choose(detail::KeyEncoder<K> const& key,

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include <annals/codec/traits.hpp>
@@ -90,22 +91,24 @@ public:
     Record() noexcept = default;
     explicit Record(RecordView view) noexcept : RecordView{std::move(view)} {}
 
-    /// Throws `no_value` where the record has none (unless K is an optional), and `decode_failed`.
+    /// What K's codec decodes; where K is an optional, that in an optional. Throws `decode_failed`,
+    /// and `no_value` where the record has no key, unless K is an optional.
     [[nodiscard]] decltype(auto) key() const { return decoded<K>(has_key(), &RecordView::key); }
 
-    /// Throws `no_value` for a tombstone (unless V is an optional), and `decode_failed`.
+    /// The same of the value; a tombstone has none.
     [[nodiscard]] decltype(auto) value() const {
         return decoded<V>(has_value(), &RecordView::value);
     }
 
 private:
     template <class T>
-    [[nodiscard]] codec_result_t<T> decoded(bool is_present,
-                                            Bytes (RecordView::*bytes)() const) const {
-        if constexpr (!std::same_as<T, codec_value_t<T>>) {
-            if (!is_present) return std::nullopt;
+    [[nodiscard]] auto decoded(bool is_present, Bytes (RecordView::*bytes)() const) const {
+        if constexpr (std::same_as<T, codec_value_t<T>>) {
+            return decode_as<T>((this->*bytes)());
+        } else {
+            using Result = std::optional<std::remove_cvref_t<codec_result_t<T>>>;
+            return is_present ? Result{decode_as<T>((this->*bytes)())} : Result{};
         }
-        return Codec<codec_value_t<T>>::decode((this->*bytes)());
     }
 };
 

@@ -21,6 +21,7 @@ namespace annals::inline v1::storage {
 /// The evidence that a control file is.
 struct LastWriter {
     format::Control control{};
+    bool has_control = false;  ///< there was a valid control file
     Death death = Death::of_power;
     bool is_suspect = false;   ///< a sync was under way: the page cache is no evidence
     bool is_in_place = false;  ///< the control file is the one that its writer had
@@ -30,6 +31,12 @@ struct LastWriter {
     [[nodiscard]] Ending ending() const noexcept {
         if (death == Death::none) return Ending::clean;
         return death == Death::of_process ? Ending::process_death : Ending::power_loss;
+    }
+
+    /// Where the log begins; without a valid control file nothing says so.
+    [[nodiscard]] std::optional<std::uint64_t> beginning() const noexcept {
+        if (!has_control) return std::nullopt;
+        return control.beginning ? control.beginning->offset : 0;
     }
 
     /// Whether something of this segment, or of one behind it, was durable.
@@ -77,6 +84,7 @@ template <Platform P>
             "durable is unknown");
         last.control.header = {.topic_id = files.topic_id(), .partition = files.partition()};
     } else {
+        last.has_control = true;
         last.control = std::move(*found.control);
         auto const& writer = last.control.writer;
         last.is_in_place = writer && writer->device == found.identity.device &&
@@ -91,10 +99,12 @@ template <Platform P>
         }
         if (last.control.clean) last.death = Death::none;
     }
+    bool is_cache_its = last.death == Death::of_process;  // whatever rule is forced
     if (last.death != Death::none && rule != AfterDeath::detect) {
         last.death = rule == AfterDeath::process_death ? Death::of_process : Death::of_power;
+        is_cache_its = is_cache_its || last.death == Death::of_process;
     }
-    last.is_suspect = last.control.syncing != 0 && last.death == Death::of_process;
+    last.is_suspect = last.control.syncing != 0 && is_cache_its;
     return last;
 }
 

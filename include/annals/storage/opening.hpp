@@ -29,6 +29,7 @@ template <Platform P>
 struct OpenedPartition {
     std::vector<std::shared_ptr<Segment<P>>> segments{};
     format::Control control{};
+    bool has_control = false;                ///< and the file says so
     std::optional<format::Extent> resume{};  ///< closed cleanly: go on in the last segment, here
     std::optional<SegmentInfo> spare{};      ///< made in advance and still unused
     std::uint64_t next_ordinal = 1;          ///< never used before
@@ -58,6 +59,7 @@ public:
         if (role_ == Role::writer) sweep_unfinished(directory_);
         last_ = find_last_writer(*files_, directory_, rule);
         opened_.control = last_.control;
+        opened_.has_control = last_.has_control;
         opened_.report.ending = last_.ending();
         opened_.report.notes = last_.notes;
     }
@@ -141,16 +143,20 @@ private:
     [[nodiscard]] bool is_believed(FirstPage const& page) {
         std::uint64_t const base = page.info.base_offset;
         if (opened_.segments.empty()) {
-            auto const& beginning = opened_.control.beginning;
-            if (beginning && base > beginning->offset) {
+            if (base > last_.beginning().value_or(base)) {
                 damaged("the log begins before its first segment", page.info.ordinal, 0);
             }
+            if (!last_.has_control) opened_.control.beginning = {.sequence = 1, .offset = base};
             opened_.end = base;
             return true;
         }
         if (role_ == Role::live_reader || page.info.is_copy()) return true;
         if (ends_open_ || base != opened_.end) {
-            if (is_empty(page)) return false;
+            bool const may_be_unused = page.info.ordinal > last_.highest_ordinal();
+            if (may_be_unused && is_empty(page)) return false;
+            // Power loss may take a segment's activation and leave its successor's: a torn tail.
+            is_cut_ = last_.death == Death::of_power && !last_.was_durable(page.info.ordinal);
+            if (is_cut_) return false;
             damaged("it begins at offset " + std::to_string(base) +
                         ", but the one before it ends at " + std::to_string(opened_.end),
                     page.info.ordinal, format::activation_place);
@@ -257,20 +263,23 @@ private:
     /// Syncs a segment under the mark that says so. A failure leaves the mark: a later sync of the
     /// same file would return success over lost pages.
     void sync_marked(SegmentType& segment) {
-        auto file = files_->open_segment(segment.ordinal(), Access::write);
-        writable_control().set_syncing(segment.ordinal());
-        if (auto const error = detail::attempt([&] { file.sync(); })) {
-            last_.is_suspect = true;
-            note(error->what());
-            return;
-        }
-        writable_control().set_syncing(0);
+        auto const error = detail::attempt([&] {
+            auto file = files_->open_segment(segment.ordinal(), Access::write);
+            writable_control().set_syncing(segment.ordinal());
+            file.sync();
+            writable_control().set_syncing(0);
+        });
+        if (!error) return;
+        last_.is_suspect = true;
+        note(error->what());
     }
 
     [[nodiscard]] ControlFile<P>& writable_control() {
         if (!control_file_) {
-            if (!directory_.find_file(control_name, Access::read)) {
-                replace_control(directory_, files_->platform(), opened_.control);
+            if (!opened_.has_control) {
+                // Nobody's: whoever comes after a death in the midst of this finds the same.
+                publish_bytes(directory_, control_name, format::encode_control(opened_.control));
+                opened_.has_control = true;
             }
             control_file_.emplace(directory_, opened_.control);
         }
@@ -314,14 +323,13 @@ private:
         for (Gap const& gap : findings.gaps) store_void<P>(mapping.data(), salt, gap);
         bool const needs_seal = !findings.is_sealed && segment.limit() > findings.end.count;
         if (needs_seal) {
-            store_seal<P>(mapping.data(), salt, findings.end, opened_.next_ordinal);
+            store_seal<P>(mapping.data(), salt, findings.end, opened_.next_ordinal,
+                          mapping.size() - findings.end.place);
             punch_behind(file, mapping, findings.end.place + format::frame_header_bytes);
         }
         segment.set_finished(findings.end, needs_seal ? opened_.next_ordinal : findings.successor);
         sync_marked(segment);
-        if (!last_.is_suspect && segment.limit() == SegmentType::no_limit) {
-            complete_segment(*files_, segment, mapping);
-        }
+        if (!last_.is_suspect) complete_segment(*files_, segment, mapping);
     }
 
     void punch_behind(typename SegmentType::File& file, typename SegmentType::Mapping& mapping,

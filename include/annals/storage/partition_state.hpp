@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -321,8 +322,10 @@ private:
     }
 
     [[nodiscard]] std::int64_t sync_due() const noexcept {
-        return last_sync_.load(std::memory_order_relaxed) +
-               settings_->sync_interval.load(std::memory_order_relaxed);
+        std::int64_t const last = last_sync_.load(std::memory_order_relaxed);
+        std::int64_t const interval = settings_->sync_interval.load(std::memory_order_relaxed);
+        constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+        return last < never - interval ? last + interval : never;
     }
 
     /// Whether the interval was over; then everything published is durable.

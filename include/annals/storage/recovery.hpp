@@ -232,44 +232,51 @@ private:
 /// Stores a frame without a body the way every frame is stored: the word as claimed, the rest of
 /// the header, the word as what it is. Recovery can be cut off between any two of these.
 template <Platform P>
-void store_bare_frame(std::byte* segment, std::uint64_t salt, format::FrameState state,
-                      std::uint64_t place, std::uint64_t length, std::uint64_t number,
-                      std::uint32_t records, std::uint64_t detail) noexcept {
-    std::byte* const frame = segment + place;
+void store_bare_frame(std::byte* segment, std::uint64_t salt, format::FrameWord claimed,
+                      format::FrameState state, format::Extent at, std::uint64_t length,
+                      std::uint64_t detail) noexcept {
+    std::byte* const frame = segment + at.place;
     typename P::template AtomicRef<std::uint64_t> word{*reinterpret_cast<std::uint64_t*>(frame)};
-    word.store(format::FrameWord{format::FrameState::claimed, length, records}.raw(),
-               std::memory_order_relaxed);
+    word.store(claimed.raw(), std::memory_order_relaxed);
     P::store_point(frame, sizeof(std::uint64_t));
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    format::FrameHeader header{.number = static_cast<std::uint32_t>(number),
+    format::FrameHeader header{.number = static_cast<std::uint32_t>(at.count),
                                .detail = static_cast<std::int64_t>(detail)};
     auto const* const fields = reinterpret_cast<std::byte const*>(&header);
     std::memcpy(frame + 8, fields + 8, sizeof header - 8);
     P::store_point(frame + 8, sizeof header - 8);
-    word.store(format::published_word(frame, state, length, salt, place).raw(),
+    word.store(format::published_word(frame, state, length, salt, at.place).raw(),
                std::memory_order_release);
     P::store_point(frame, sizeof(std::uint64_t));
 }
 
-/// Ends a segment at `end`: whoever reads on must look for `successor` or a higher ordinal.
+/// The longest stretch that one frame can take.
+inline constexpr std::uint64_t max_extent =
+    format::FrameWord::max_length & ~(format::frame_alignment - 1);
+
+/// Ends a segment at `end`: whoever reads on must look for `successor` or a higher ordinal. Until it
+/// is published it is a claim over `covered` bytes: behind a writer that died, over all that it left
+/// there, for none of that may ever be taken for part of the log.
 template <Platform P>
-void store_seal(std::byte* segment, std::uint64_t salt, format::Extent end,
-                std::uint64_t successor) noexcept {
-    store_bare_frame<P>(segment, salt, format::FrameState::seal, end.place,
-                        format::frame_header_bytes, end.count, 0, successor);
+void store_seal(std::byte* segment, std::uint64_t salt, format::Extent end, std::uint64_t successor,
+                std::uint64_t covered = format::frame_header_bytes) noexcept {
+    format::FrameWord const claimed{format::FrameState::claimed, std::min(covered, max_extent), 0};
+    store_bare_frame<P>(segment, salt, claimed, format::FrameState::seal, end,
+                        format::frame_header_bytes, successor);
 }
 
 /// Turns the gap into a void, or several where its length passes what one frame can say.
 template <Platform P>
 void store_void(std::byte* segment, std::uint64_t salt, Gap gap) noexcept {
-    constexpr std::uint64_t most = format::FrameWord::max_length & ~(format::frame_alignment - 1);
     while (gap.bytes != 0) {
-        std::uint64_t bytes = std::min(gap.bytes, most);
+        std::uint64_t bytes = std::min(gap.bytes, max_extent);
         if (gap.bytes - bytes != 0 && gap.bytes - bytes < format::frame_header_bytes) {
             bytes -= format::frame_header_bytes;
         }
-        store_bare_frame<P>(segment, salt, format::FrameState::voided, gap.place, bytes, gap.number,
-                            static_cast<std::uint32_t>(gap.records), gap.records);
+        format::FrameWord const claimed{format::FrameState::claimed, bytes,
+                                        static_cast<std::uint32_t>(gap.records)};
+        store_bare_frame<P>(segment, salt, claimed, format::FrameState::voided,
+                            {gap.number, gap.place}, bytes, gap.records);
         gap = {gap.place + bytes, gap.bytes - bytes, gap.number + gap.records, 0};
     }
 }

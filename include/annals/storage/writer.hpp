@@ -144,6 +144,8 @@ public:
     /// Makes everything published durable, unless it is known to be so up to `end` already. Throws
     /// `sync_failed`.
     void make_durable(std::uint64_t end) {
+        // What a death left in doubt is copied to a new file; syncing the old one proves nothing.
+        if (!has_begun() && durability_.durable_offset() < end) make_room(nullptr);
         refuse_after_failure([&] { durability_.sync(end); });
     }
 
@@ -231,8 +233,8 @@ private:
         } else {
             begin_epoch();
         }
-        SegmentPtr const active = goes_on ? resume_last() : begin_segment();
         ControlFile<P> control{files_->directory(), opened_.control};
+        SegmentPtr const active = goes_on ? resume_last() : begin_segment();
         if (opened_.copy_from) control.set_syncing(0);  // what it warned of is in a new file
         durability_.begin(std::move(control), active,
                           opened_.copy_from ? opened_.end : durability_.durable_offset());
@@ -242,13 +244,17 @@ private:
     /// Clears the clean mark, durably: a log that was written to and not closed must say so.
     void begin_clean_life() {
         auto directory = files_->directory();
-        auto const in_place = detail::attempt([&] {
-            ControlFile<P> control{directory, opened_.control};
-            control.begin_life(context_->platform);
-            control.sync();
-        });
+        bool is_stored = false;
+        if (opened_.has_control) {
+            is_stored = !detail::attempt([&] {
+                ControlFile<P> control{directory, opened_.control};
+                control.begin_life(context_->platform);
+                control.sync();
+            });
+        }
         opened_.control.clean.reset();
-        if (in_place) replace_control(directory, context_->platform, opened_.control);
+        if (!is_stored) replace_control(directory, context_->platform, opened_.control);
+        opened_.has_control = true;
     }
 
     /// The writer before died: what is appended now belongs to another epoch, so that positions
@@ -272,31 +278,37 @@ private:
         return last;
     }
 
-    /// The first segment of the partition, or of the epoch: complete before it has a name.
+    /// The first segment of the partition, or of the epoch. Where it was made but could not be
+    /// opened, the next try goes on with it: a second one would contradict it.
     [[nodiscard]] SegmentPtr begin_segment() {
+        if (!first_) first_ = make_first_segment();
+        SegmentInfo const& info = first_->info;
+        auto file = files_->open_segment(info.ordinal, Access::write);
+        auto mapping = file.map(Access::write);
+        auto segment = std::make_shared<Segment<P>>(files_, info);
+        segment->start_writing(std::move(file), std::move(mapping), first_->end);
+        if (opened_.copy_from) supersede(info.base_offset);
+        segments_.append(segment);
+        return segment;
+    }
+
+    /// Complete before it has a name; with what must be copied.
+    [[nodiscard]] CopiedTail make_first_segment() {
         SegmentPtr const last = segments_.last();
-        SegmentInfo info{.ordinal = spare_.next_ordinal(),
+        SegmentInfo const info{.ordinal = spare_.next_ordinal(),
                          .capacity = last ? last->info().capacity : first_capacity(),
                          .base_offset = opened_.end,
                          .epoch = opened_.control.epochs.back().number,
                          .predecessor = last ? last->ordinal() : 0};
-        Extent resume;
+        CopiedTail made;
         if (opened_.copy_from) {
-            CopiedTail const copied =
-                copy_tail(*files_, segments_, info, {*opened_.copy_from, opened_.end}, blocks());
-            info = copied.info;
-            resume = copied.end;
-            supersede(info.base_offset);
+            OffsetRange const range{*opened_.copy_from, opened_.end};
+            made = copy_tail(*files_, segments_, info, range, blocks());
         } else {
-            info = files_->create_active(info, blocks(), [](auto&, auto&) {});
+            made.info = files_->create_active(info, blocks(), [](auto&, auto&) {});
         }
-        spare_.used_ordinal(info.ordinal);
-        auto file = files_->open_segment(info.ordinal, Access::write);
-        auto mapping = file.map(Access::write);
-        auto segment = std::make_shared<Segment<P>>(files_, info);
-        segment->start_writing(std::move(file), std::move(mapping), resume);
-        segments_.append(segment);
-        return segment;
+        spare_.used_ordinal(made.info.ordinal);
+        return made;
     }
 
     /// A copy took over from `offset` on.
@@ -362,6 +374,7 @@ private:
     OpenedPartition<P> opened_;
     std::optional<Error> refusal_;
     bool began_epoch_ = false;
+    std::optional<CopiedTail> first_;  // made by the gate
 
     Spare<P> spare_;
     Populator<P> populator_;
