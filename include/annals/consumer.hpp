@@ -73,10 +73,11 @@ public:
         bool const is_endless = timeout == std::chrono::nanoseconds::max();
         Records<K, V> records;
         for (;;) {
-            if (shared_->is_woken.exchange(false, std::memory_order_seq_cst)) return records;
+            bool const is_woken = shared_->is_woken.exchange(false, std::memory_order_seq_cst);
             collect(records.records_, max);
+            if (!records.empty() || max == 0 || is_woken) return records;
             auto const passed = platform.steady_now() - start;
-            if (!records.empty() || max == 0 || (!is_endless && passed >= timeout)) return records;
+            if (!is_endless && passed >= timeout) return records;
             sleep(is_endless ? timeout : timeout - passed);
         }
     }
@@ -115,9 +116,10 @@ public:
     void commit() {
         auto changed = committable();
         for (std::uint32_t id = 0; id < parts_.size(); ++id) {
+            if (parts_[id].is_stale) continue;  // it would seem to belong to what came instead
             changed[id] = position_at(id, parts_[id].reader.offset());
         }
-        positions_->commit(std::move(changed));
+        topic().commit(*positions_, std::move(changed));
     }
 
     /// Commits the record and what is before it in its partition.
@@ -125,7 +127,7 @@ public:
         auto changed = committable();
         (void)topic().partition(record.partition());
         changed[record.partition()] = position_at(record.partition(), record.offset().value() + 1);
-        positions_->commit(std::move(changed));
+        topic().commit(*positions_, std::move(changed));
     }
 
     /// Goes to any offset of one partition. Beyond the end poll() throws `log_truncated`.
@@ -204,12 +206,13 @@ private:
         return {BasicRecordReader<P>{state, from, Check::first_read}, is_stale};
     }
 
-    /// Whether the epoch after the committed one began below the committed offset: then the records
+    /// Whether an epoch after the committed one began below the committed offset: then the records
     /// before it were lost, and others have their offsets.
     [[nodiscard]] static bool was_replaced(storage::PartitionState<P> const& state,
                                            format::Position const& committed) {
         for (format::Epoch const& epoch : state.epochs()) {
-            if (epoch.number > committed.epoch) return epoch.first_offset < committed.offset;
+            bool const came_later = epoch.number > committed.epoch;
+            if (came_later && epoch.first_offset < committed.offset) return true;
         }
         return false;
     }
@@ -239,13 +242,24 @@ private:
             auto const error = detail::attempt([&] {
                 require_in_log(part);
                 Record<K, V> record;
-                while (records.size() < max && part.reader.next(record)) records.push_back(record);
+                while (records.size() < max && take(part, record)) records.push_back(record);
             });
-            // What was taken is handed out first; the next poll meets the error again.
-            if (error && !records.empty()) return;
-            if (error) detail::raise_again(*error);
+            if (!error) continue;
+            // What was taken is handed out first; the next poll begins with the error.
+            first_ = (first_ + i) % count;
+            if (records.empty()) detail::raise_again(*error);
+            return;
         }
         if (count != 0) first_ = (first_ + 1) % count;
+    }
+
+    /// The next record. Another process's log is looked at anew before it counts as read to its
+    /// end.
+    [[nodiscard]] bool take(Part& part, Record<K, V>& record) {
+        if (part.reader.next(record)) return true;
+        if (topic().is_writing()) return false;
+        part.reader.state().refresh();
+        return part.reader.next(record);
     }
 
     void require_in_log(Part& part) const {

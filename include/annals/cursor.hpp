@@ -92,17 +92,20 @@ private:
     [[nodiscard]] bool go_on() {
         auto next = state_->segments().after(segment_->ordinal(), offset_);
         if (!next) return false;
+        if (next->base() != offset_) {
+            segment_.reset();
+            return enter();
+        }
         pin_ = next->pin();
         place_ = format::first_frame_place;
-        bool const begins_here = next->base() == offset_;
         segment_ = std::move(next);
-        return begins_here || enter();
+        return true;
     }
 
     /// Nothing lies here. That is the end, unless the log is known to go on: then what was here is
     /// damaged, and must not look like an end.
     [[nodiscard]] bool is_end() {
-        if (offset_ >= state_->published_end()) return true;
+        if (!segment_ || offset_ >= state_->published_end()) return true;
         bool const just_published = offset_ - segment_->base() < segment_->limit() &&
                                     segment_->frame_at(pin_, place_).has_value();
         if (just_published || state_->segments().after(segment_->ordinal(), offset_)) return false;

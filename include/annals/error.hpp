@@ -161,6 +161,8 @@ template <class F>
         return error;
     } catch (std::exception const& error) {
         return Error{Errc::io_error, error.what()};
+    } catch (...) {
+        return Error{Errc::io_error, "an exception of an unknown type"};
     }
 #else
     call();

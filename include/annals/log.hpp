@@ -72,8 +72,8 @@ public:
         bool const same_keys = require_codec<K>(stored.key_codec, "key", found->path());
         bool const same_values = require_codec<V>(stored.value_codec, "value", found->path());
         if (found->is_writing()) {
-            format::TopicMeta const wanted = with_changes<K, V>(stored, options);
-            if (wanted != stored) found->change_meta(wanted);
+            found->change_meta(
+                [&](format::TopicMeta const& meta) { return with_changes<K, V>(meta, options); });
         }
         return {found, same_keys && same_values ? Access::write : Access::read};
     }

@@ -70,4 +70,11 @@ void refresh_index(SegmentFiles<P> const& files, Segment<P>& segment,
     segment.index().extend({pin->data(), segment.info().capacity}, end);
 }
 
+/// The index did not agree with the frames: it is made anew from them.
+template <Platform P>
+void rebuild_index(Segment<P>& segment, typename Segment<P>::Pin const& pin) {
+    segment.index().reset();
+    segment.index().extend({pin->data(), segment.info().capacity}, segment.published());
+}
+
 }  // namespace annals::inline v1::storage

@@ -92,6 +92,9 @@ public:
         put(format::clean_mark_place, format::checked(mark));
     }
 
+    /// Whether a watermark was set since the last sync.
+    [[nodiscard]] bool is_behind() const noexcept { return !slot_synced_; }
+
     /// Everything set so far is durable, or throws `sync_failed`.
     void sync() {
         mapping_.sync();

@@ -84,6 +84,12 @@ public:
         control_->sync();
     }
 
+    /// Whether the control file says more than is durable of it.
+    [[nodiscard]] bool is_control_behind() const {
+        std::lock_guard const lock{mutex_};
+        return control_ && !failure_ && control_->is_behind();
+    }
+
     /// Makes the watermark durable, so that the other slot may be used. Nobody waits for this.
     void sync_control() {
         std::lock_guard const lock{mutex_};

@@ -58,8 +58,6 @@ public:
 
 private:
     static constexpr std::chrono::nanoseconds tick{std::chrono::milliseconds{1}};
-    /// After a failure a partition is left alone for so long: a full disk is not asked every tick.
-    static constexpr std::chrono::nanoseconds rest{std::chrono::milliseconds{100}};
 
     struct Round {
         bool is_busy = false;
@@ -94,11 +92,10 @@ private:
         Round round;
         std::lock_guard const lock{mutex_};
         for (PartitionPtr const& partition : partitions_) {
-            typename PartitionState<P>::Upkeep upkeep;
-            if (auto const error = detail::attempt([&] { upkeep = partition->keep(); })) {
-                tell(event_of(*error));
-                upkeep.due = (context_->platform.steady_now() + rest).count();
-            }
+            typename Upkeep<P>::Round upkeep;
+            auto error = detail::attempt([&] { upkeep = partition->keep(); });
+            if (!error) error = upkeep.trouble;
+            if (error) tell(event_of(*error));
             round.is_busy |= upkeep.is_busy;
             if (upkeep.due && (!round.due || *upkeep.due < *round.due)) round.due = upkeep.due;
         }

@@ -52,7 +52,8 @@ template <PlatformDirectory Directory>
     return false;
 }
 
-/// Makes what a log needs and the directory lacks. For who holds the lock.
+/// Makes what a log needs and the directory lacks. For who holds the lock. What an earlier writer
+/// made may be visible and not durable, so the names are synced in any case.
 template <PlatformDirectory Directory, Platform P>
 void make_log(Directory& directory, P const& platform) {
     sweep_unfinished(directory);
@@ -60,13 +61,9 @@ void make_log(Directory& directory, P const& platform) {
         auto const meta = format::checked(format::LogMeta{.log_id = random_id(platform)});
         publish_bytes(directory, log_meta_name, format::bytes_of(meta));
     }
-    bool made = false;
-    for (std::string_view const name : {"topics", "groups"}) {
-        if (directory.find_directory(name)) continue;
-        (void)directory.make_directory(name);
-        made = true;
-    }
-    if (made) directory.sync();
+    (void)directory.make_directory("topics");
+    (void)directory.make_directory("groups");
+    directory.sync();
 }
 
 /// Takes the lock, and waits for another writer to let go of it for at most `timeout`. It is the
@@ -79,7 +76,6 @@ template <PlatformDirectory Directory, Platform P>
         // Two writers may race to make it; whoever comes second finds it.
         (void)detail::attempt([&] { (void)directory.create_file(lock_name); });
         lock = directory.open_file(lock_name, Access::write);
-        directory.sync();
     }
     constexpr std::chrono::nanoseconds pause{std::chrono::milliseconds{5}};
     auto const start = platform.steady_now();

@@ -90,9 +90,11 @@ public:
             if (entry->error) detail::raise_again(*entry->error);
             return entry->topic;
         }
-        auto const topics = directory_->find_directory("topics");
+        auto topics = directory_->find_directory("topics");
         bool const exists = topics && topics->find_directory(name).has_value();
-        if (!exists) {
+        if (exists) {
+            if (!options_.read_only) topics->sync();  // whoever made it may have failed to
+        } else {
             if (options_.read_only) {
                 detail::raise(Errc::not_found, "there is no such topic",
                               {.path = path() + "/topics/" + name});
@@ -160,10 +162,13 @@ public:
         std::optional<Error> first;
         if (!options_.read_only) {
             keeper_.reset();
+            constexpr std::string_view why = "the log was closed";
+            for (Entry const& entry : topics_) {
+                if (entry.topic) refuse_writing(*entry.topic, why);  // all, before any is synced
+            }
             for (Entry const& entry : topics_) {
                 if (!entry.topic) continue;
-                auto error =
-                    detail::attempt([&] { end_writing(*entry.topic, "the log was closed"); });
+                auto error = detail::attempt([&] { end_writing(*entry.topic, why); });
                 if (error && !first) first = std::move(error);
             }
             lock_.reset();
@@ -238,13 +243,20 @@ private:
         for (std::string const& name : topics()) open_existing(name);
     }
 
-    /// Topics that were being made or removed when a writer died.
+    /// What was being made or removed when a writer died. Those that are there now stay.
     void sweep_topics() {
         auto directory = directory_->open_directory("topics");
         for (DirectoryEntry const& entry : directory.list()) {
             if (entry.name.starts_with(unfinished_prefix) && entry.kind == EntryKind::directory) {
                 remove_tree(directory, entry.name);
             }
+        }
+        directory.sync();
+        auto groups = directory_->open_directory("groups");
+        for (DirectoryEntry const& entry : groups.list()) {
+            if (entry.kind != EntryKind::directory) continue;
+            auto group = groups.open_directory(entry.name);
+            sweep_unfinished(group);
         }
     }
 
@@ -299,11 +311,20 @@ private:
 
     // Ending.
 
+    [[nodiscard]] static Error closed_error(TopicState<P> const& topic, std::string_view why) {
+        ErrorDetails const details{.path = topic.path()};
+        return {Errc::closed, detail::error_message(Errc::closed, why, details), details};
+    }
+
+    static void refuse_writing(TopicState<P>& topic, std::string_view why) {
+        Error const closed = closed_error(topic, why);
+        for (auto const& partition : topic.partitions()) partition->refuse(closed);
+    }
+
     void end_writing(TopicState<P>& topic, std::string_view why) {
         if (keeper_) keeper_->remove(topic.partitions());
-        Error const closed{Errc::closed,
-                           detail::error_message(Errc::closed, why, {.path = topic.path()}),
-                           {.path = topic.path()}};
+        Error const closed = closed_error(topic, why);
+        topic.end_commits(closed);
         std::optional<Error> first;
         for (auto const& partition : topic.partitions()) {
             auto error = detail::attempt([&] { partition->close(closed); });

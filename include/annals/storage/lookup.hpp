@@ -65,12 +65,18 @@ private:
                                    Choose const& choose) const {
         refresh_index(files_, segment, pin);
         Extent const at = choose(segment.index());
-        if (at == Extent{}) return at;
+        if (is_frame(segment, pin, at)) return at;
+        rebuild_index(segment, pin);
+        Extent const again = choose(segment.index());
+        return is_frame(segment, pin, again) ? again : Extent{};
+    }
+
+    [[nodiscard]] static bool is_frame(Segment<P> const& segment,
+                                       typename Segment<P>::Pin const& pin, Extent at) {
+        if (at == Extent{}) return true;
         auto const frame = segment.frame_at(pin, at.place);
         Bytes const bytes{pin->data(), segment.info().capacity};
-        if (frame && format::is_good(bytes, *frame, at.count, segment.info().salt)) return at;
-        segment.index().reset();
-        return {};
+        return frame && format::is_good(bytes, *frame, at.count, segment.info().salt);
     }
 
     [[nodiscard]] std::optional<std::uint64_t> offset_in(Segment<P>& segment,

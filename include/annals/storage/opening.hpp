@@ -155,7 +155,7 @@ private:
             bool const may_be_unused = page.info.ordinal > last_.highest_ordinal();
             if (may_be_unused && is_empty(page)) return false;
             // Power loss may take a segment's activation and leave its successor's: a torn tail.
-            is_cut_ = last_.death == Death::of_power && !last_.was_durable(page.info.ordinal);
+            is_cut_ = last_.death != Death::none && !last_.was_durable(page.info.ordinal);
             if (is_cut_) return false;
             damaged("it begins at offset " + std::to_string(base) +
                         ", but the one before it ends at " + std::to_string(opened_.end),
@@ -169,7 +169,7 @@ private:
         std::uint64_t word = 0;
         (void)file.read_at(format::first_frame_place,
                            MutableBytes{reinterpret_cast<std::byte*>(&word), sizeof word});
-        return !format::FrameWord{word}.is_published();
+        return word == 0;
     }
 
     void require_no_missing_segment() const {
@@ -189,6 +189,7 @@ private:
             opened_.end = base + std::min(page.completion->count, segment.limit());
             opened_.durable = opened_.end;
             ends_open_ = false;
+            reserve_ordinals_below(page.successor);
             return;
         }
         if (last_.death == Death::none && opened_.control.clean->ordinal == segment.ordinal()) {
@@ -196,6 +197,13 @@ private:
             return;
         }
         if (role_ != Role::live_reader) examine_incomplete(segment);
+    }
+
+    /// A seal said that what follows has at least this ordinal. Lower ones were used before: never
+    /// again, or the next recovery would take a new segment for what this seal has shut out.
+    void reserve_ordinals_below(std::uint64_t successor) {
+        lowest_successor_ = std::max(lowest_successor_, successor);
+        opened_.next_ordinal = std::max(opened_.next_ordinal, successor);
     }
 
     void resume_at(Extent end, SegmentType& segment) {
@@ -225,7 +233,7 @@ private:
             findings.damage = Damage{findings.end.place, "a durable record fails its check"};
         }
         is_cut_ = ends_open_ && findings.is_prefix;
-        if (findings.is_sealed) lowest_successor_ = findings.successor;
+        if (findings.is_sealed) reserve_ordinals_below(findings.successor);
         account(segment, findings);
         if (findings.damage) {
             keep_damage_visible(segment, findings, evidence.durable);
@@ -307,8 +315,11 @@ private:
     /// From the first record on that the disk is not known to hold.
     void begin_copy() {
         if (incomplete_.empty()) return;
-        SegmentType const& first = *incomplete_.front().first;
-        std::uint64_t const from = first.base() + last_.durable_extent(first.ordinal()).count;
+        std::uint64_t from = incomplete_.front().first->base();
+        for (auto const& [segment, findings] : incomplete_) {
+            bool const is_named = last_.watermark && last_.watermark->ordinal == segment->ordinal();
+            if (is_named) from = segment->base() + last_.watermark->count;
+        }
         opened_.copy_from = opened_.durable = std::min(from, opened_.end);
         note(
             "a sync was under way, or failed: what is not known to be durable is copied to a new "

@@ -18,6 +18,7 @@
 #include <annals/storage/opening.hpp>
 #include <annals/storage/reentrancy.hpp>
 #include <annals/storage/segment_list.hpp>
+#include <annals/storage/upkeep.hpp>
 #include <annals/storage/writer.hpp>
 
 namespace annals::inline v1::storage {
@@ -37,9 +38,9 @@ public:
         : files_{std::move(files)}, settings_{std::move(settings)}, readers_{std::move(readers)} {
         OpenedPartition<P> opened = Opening<P>{files_, Role::writer, rule}.open();
         adopt(opened);
-        last_sync_ = files_->platform().steady_now().count();
         writer_ = std::make_unique<Writer<P>>(files_, std::move(context), settings_, segments_,
                                               std::move(opened));
+        upkeep_ = std::make_unique<Upkeep<P>>(*files_, segments_, *settings_, *writer_);
     }
 
     /// A partition of a log that is only read.
@@ -82,7 +83,7 @@ public:
             wait_published(end);
             writer_->make_durable(end);
         } else if (sync == Sync::interval && !context.has_keeper) {
-            sync_if_due();
+            (void)upkeep_->sync_if_due(published_end());
         }
     }
 
@@ -92,7 +93,7 @@ public:
         if (!writer_ || writer_->context().has_keeper) return;
         if (settings_->sync.load(std::memory_order_relaxed) != Sync::interval) return;
         (void)detail::attempt([&] {
-            if (published_end() > durable()) (void)sync_if_due();
+            if (published_end() > durable()) (void)upkeep_->sync_if_due(published_end());
         });
     }
 
@@ -142,8 +143,7 @@ public:
 
     [[nodiscard]] std::uint64_t durable() const {
         if (writer_) return writer_->durability().durable_offset();
-        auto const control = read_control(files_->directory()).control;
-        return durable_by(control ? control->watermark : std::nullopt);
+        return durable_by(binding_watermark());
     }
 
     /// Makes durable whatever was sent before the call. Throws `sync_failed`; `read_only`.
@@ -176,17 +176,10 @@ public:
 
     /// All epochs, ascending.
     [[nodiscard]] std::vector<format::Epoch> epochs() const {
-        std::vector<format::Epoch> all;
-        {
-            std::lock_guard const lock{refresh_mutex_};
-            all = epochs_;
-        }
-        for (SegmentPtr const& segment : segments_.snapshot()) {
-            if (all.empty() || all.back().number < segment->info().epoch) {
-                all.push_back({segment->info().epoch, segment->base()});
-            }
-        }
-        return all;
+        if (writer_) return writer_->epochs();
+        if (auto const control = read_control(files_->directory()).control) return control->epochs;
+        std::lock_guard const lock{refresh_mutex_};
+        return epochs_;
     }
 
     // A reader of another process's log.
@@ -206,37 +199,22 @@ public:
     /// Whether what fails its check here is damage, not the end of what a writer has got to.
     [[nodiscard]] bool is_damage(Segment<P> const& segment, std::uint64_t number) const {
         if (writer_ || segment.is_finished() || !is_beside_writer()) return true;
-        auto const control = read_control(files_->directory()).control;
-        return control && control->watermark &&
-               (control->watermark->ordinal > segment.ordinal() ||
-                (control->watermark->ordinal == segment.ordinal() &&
-                 control->watermark->count > number));
+        auto const mark = binding_watermark();
+        return mark && (mark->ordinal > segment.ordinal() ||
+                        (mark->ordinal == segment.ordinal() && mark->count > number));
     }
 
     // The writing life beyond sending.
 
-    /// What the keeper does for this partition: whether anything moved since it last came, and when
-    /// it must come again for what is not durable yet (nanoseconds on the steady clock).
-    struct Upkeep {
-        bool is_busy = false;
-        std::optional<std::int64_t> due{};
-    };
-
-    Upkeep keep() {
+    /// What the keeper does here.
+    [[nodiscard]] typename Upkeep<P>::Round keep() {
         if (!writer_ || !writer_->has_begun()) return {};
-        writer_->populate_ahead();
-        writer_->make_spare_where_due();
-        std::uint64_t const end = published_end();
-        Upkeep upkeep{.is_busy = end != kept_end_ || end < claimed_end()};
-        if (end != kept_end_) wake_other_processes();
-        kept_end_ = end;
-        index_published();
-        writer_->start_writeback();
-        writer_->complete_rolled();
-        if (settings_->sync.load(std::memory_order_relaxed) == Sync::interval && end > durable()) {
-            if (!sync_if_due()) upkeep.due = sync_due();
-        }
-        return upkeep;
+        return upkeep_->keep(published_end(), claimed_end());
+    }
+
+    /// Refuses what is sent from now on, and waits for nothing.
+    void refuse(Error const& closed) {
+        if (writer_) writer_->refuse(closed);
     }
 
     /// Ends the writing life; reading goes on. Throws what close() of the log must tell.
@@ -301,15 +279,36 @@ private:
         }
     }
 
+    /// What came since. Where that does not go on from what is known, another writer has recovered
+    /// the log meanwhile, and all is looked at anew.
     void find_new_segments() {
-        SegmentPtr const last = segments_.last();
-        for (std::uint64_t const ordinal : files_->ordinals()) {
+        auto const ordinals = files_->ordinals();
+        bool has_last = false;
+        for (std::uint64_t const ordinal : ordinals) {
+            SegmentPtr const last = segments_.last();
+            has_last = has_last || !last || ordinal == last->ordinal();
             if (last && ordinal <= last->ordinal()) continue;
-            auto const file = files_->open_segment(ordinal, Access::read);
-            FirstPage const page = files_->read_first_page(file, ordinal);
+            auto const file = files_->find_segment(ordinal);
+            if (!file) continue;  // a spare that was replaced
+            FirstPage const page = files_->read_first_page(*file, ordinal);
             if (page.activation != format::RecordState::good) break;
+            bool const goes_on = has_last && !page.info.is_copy() &&
+                                 page.info.predecessor == (last ? last->ordinal() : 0);
+            if (!goes_on) return reopen();
             segments_.append(std::make_shared<Segment<P>>(files_, page.info));
         }
+        if (!has_last && segments_.last()) reopen();
+    }
+
+    /// What the control file says of a file that is still the one it was.
+    [[nodiscard]] std::optional<format::Watermark> binding_watermark() const {
+        auto const control = read_control(files_->directory()).control;
+        auto const mark = control ? control->watermark : std::nullopt;
+        auto const file = mark ? files_->find_segment(mark->ordinal) : std::nullopt;
+        if (!file) return std::nullopt;
+        FileIdentity const identity = file->identity();
+        bool const binds = identity.device == mark->device && identity.inode == mark->inode;
+        return binds ? mark : std::nullopt;
     }
 
     [[nodiscard]] std::uint64_t durable_by(std::optional<format::Watermark> const& mark) const {
@@ -321,44 +320,6 @@ private:
         return durable;
     }
 
-    [[nodiscard]] std::int64_t sync_due() const noexcept {
-        std::int64_t const last = last_sync_.load(std::memory_order_relaxed);
-        std::int64_t const interval = settings_->sync_interval.load(std::memory_order_relaxed);
-        constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
-        return last < never - interval ? last + interval : never;
-    }
-
-    /// Whether the interval was over; then everything published is durable.
-    bool sync_if_due() {
-        std::int64_t const now = platform().steady_now().count();
-        if (now < sync_due()) return false;
-        last_sync_.store(now, std::memory_order_relaxed);
-        writer_->make_durable(published_end());
-        writer_->durability().sync_control();
-        return true;
-    }
-
-    void index_published() {
-        SegmentPtr const segment = segments_.first_unfinished();
-        if (segment && segment->is_writing()) refresh_index(*files_, *segment, segment->pin());
-    }
-
-    /// Who waits at the end of a segment that was rolled waits on that segment's word.
-    void wake_other_processes() {
-        SegmentPtr const segment = segments_.first_unfinished();
-        for (SegmentPtr const& each : {woken_, segment}) {
-            auto const mapping = each ? each->writable() : nullptr;
-            if (!mapping) continue;
-            auto* const word =
-                reinterpret_cast<std::uint32_t*>(mapping->data() + format::wait_word_place);
-            typename P::template AtomicRef<std::uint32_t>{*word}.fetch_add(
-                1, std::memory_order_seq_cst);
-            platform().wake(word);
-            if (each == segment) break;
-        }
-        woken_ = segment;
-    }
-
     std::shared_ptr<SegmentFiles<P> const> files_;
     std::shared_ptr<TopicSettings<P> const> settings_;
     std::shared_ptr<Signal<P>> readers_;
@@ -368,15 +329,13 @@ private:
     PartitionRecovery recovery_;
     typename P::template Atomic<std::uint64_t> beginning_{0};
     typename P::template Atomic<bool> is_closed_{false};
-    std::uint64_t kept_end_ = 0;  // the keeper's, as is the next
-    SegmentPtr woken_;
-    typename P::template Atomic<std::int64_t> last_sync_{0};
 
     mutable typename P::Mutex refresh_mutex_;  // of a reader's view
     Role role_ = Role::writer;
     std::vector<format::Epoch> epochs_;
 
     std::unique_ptr<Writer<P>> writer_;
+    std::unique_ptr<Upkeep<P>> upkeep_;
 };
 
 }  // namespace annals::inline v1::storage

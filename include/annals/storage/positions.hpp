@@ -50,9 +50,9 @@ public:
     /// ones.
     void commit(std::vector<format::Position> changed) {
         auto groups = log_->open_directory("groups");
-        bool const is_new = !groups.find_directory(group_);
         auto directory = groups.make_directory(group_);
-        if (is_new) groups.sync();
+        if (!is_group_durable_) groups.sync();
+        is_group_durable_ = true;
         publish_bytes(directory, topic_, format::encode_positions(topic_id_, changed));
         positions_ = std::move(changed);
     }
@@ -65,6 +65,7 @@ private:
     std::string topic_;
     format::Id topic_id_;
     std::vector<format::Position> positions_;
+    bool is_group_durable_ = false;  ///< its directory's name, as far as this object knows
 };
 
 /// Which groups of a topic have a live consumer in this process. Any thread may call it.

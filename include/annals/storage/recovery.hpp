@@ -254,9 +254,9 @@ void store_bare_frame(std::byte* segment, std::uint64_t salt, format::FrameWord 
 inline constexpr std::uint64_t max_extent =
     format::FrameWord::max_length & ~(format::frame_alignment - 1);
 
-/// Ends a segment at `end`: whoever reads on must look for `successor` or a higher ordinal. Until it
-/// is published it is a claim over `covered` bytes: behind a writer that died, over all that it left
-/// there, for none of that may ever be taken for part of the log.
+/// Ends a segment at `end`: whoever reads on must look for `successor` or a higher ordinal. Until
+/// it is published it is a claim over `covered` bytes: behind a writer that died, over all that it
+/// left there, for none of that may ever be taken for part of the log.
 template <Platform P>
 void store_seal(std::byte* segment, std::uint64_t salt, format::Extent end, std::uint64_t successor,
                 std::uint64_t covered = format::frame_header_bytes) noexcept {

@@ -40,6 +40,7 @@ struct FirstPage {
     SegmentInfo info{};  ///< without what the activation gives where that is not good
     format::RecordState activation = format::RecordState::absent;
     std::optional<format::Completion> completion{};
+    std::uint64_t successor = 0;  ///< what the seal of a complete segment says; 0: it is not good
     FileIdentity identity{};
 };
 
@@ -142,12 +143,32 @@ public:
             completion.end >= format::first_frame_place &&
             completion.end <= format::claimable_end(header.capacity)) {
             first.completion = completion;
+            first.successor = successor_of(file, first.info, {completion.count, completion.end});
         }
         return first;
     }
 
+    /// The lowest ordinal that a seal allows its successor; 0 where there is no good seal.
+    [[nodiscard]] static std::uint64_t successor_of(File const& file, SegmentInfo const& info,
+                                                    format::Extent at) {
+        std::byte seal[format::frame_header_bytes];
+        if (file.read_at(at.place, seal) != sizeof seal) return 0;
+        auto const header = detail::load<format::FrameHeader>(seal);
+        format::FrameWord const word{header.word};
+        bool const is_good = word.state() == format::FrameState::seal &&
+                             header.number == at.count &&
+                             format::frame_check(seal, word, info.salt, at.place) == word.check();
+        return is_good ? static_cast<std::uint64_t>(header.detail) : 0;
+    }
+
     [[nodiscard]] File open_segment(std::uint64_t ordinal, Access access) const {
         return directory().open_file(format::ordinal_name(ordinal, format::segment_suffix), access);
+    }
+
+    /// The segment's file for reading; nullopt where there is none (any more).
+    [[nodiscard]] std::optional<File> find_segment(std::uint64_t ordinal) const {
+        return directory().find_file(format::ordinal_name(ordinal, format::segment_suffix),
+                                     Access::read);
     }
 
     /// Maps a segment for reading.

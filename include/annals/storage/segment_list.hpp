@@ -19,8 +19,10 @@ class SegmentList {
 public:
     using SegmentPtr = std::shared_ptr<Segment<P>>;
 
+    /// A copy takes over from its base on, in one step: nobody finds the log shorter meanwhile.
     void append(SegmentPtr segment) {
         std::lock_guard const lock{mutex_};
+        if (segment->info().is_copy()) supersede(segment->base());
         segments_.push_back(std::move(segment));
     }
 
@@ -80,6 +82,15 @@ public:
     }
 
 private:
+    void supersede(std::uint64_t offset) {
+        std::erase_if(segments_, [&](SegmentPtr const& segment) {
+            std::uint64_t const kept = offset - std::min(offset, segment->base());
+            segment->set_limit(std::min(segment->limit(), kept));
+            return kept == 0;
+        });
+        unfinished_ = 0;
+    }
+
     /// The first index for which `holds`, which is false up to some segment and true from there on.
     template <class Predicate>
     [[nodiscard]] std::size_t first_with(Predicate const& holds) const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -64,6 +65,9 @@ public:
 
     /// Opens, and recovers, the partitions of a writing log.
     void open_for_writing(std::shared_ptr<WriterContext<P>> const& context, AfterDeath rule) {
+        auto directory = this->directory();
+        sweep_unfinished(directory);
+        directory.sync();  // what the description says here, it must say after power loss too
         for (std::uint32_t id = 0; id < meta_.partitions; ++id) {
             partitions_.push_back(std::make_shared<PartitionState<P>>(
                 files(context->platform, id), context, settings_, readers_, rule));
@@ -109,9 +113,13 @@ public:
         return meta_;
     }
 
-    /// Stores a changed description and lets it hold for all handles.
-    void change_meta(format::TopicMeta const& changed) {
+    /// Stores what `change(description)` makes of the description, where that differs, and lets it
+    /// hold for all handles.
+    template <class Change>
+    void change_meta(Change const& change) {
         std::lock_guard const lock{mutex_};
+        format::TopicMeta const changed = change(meta_);
+        if (changed == meta_) return;
         auto directory = this->directory();
         publish_bytes(directory, topic_meta_name, format::encode_topic_meta(changed));
         meta_ = changed;
@@ -121,6 +129,18 @@ public:
     /// Its files go: from here on its handles open none, for the name may come to mean others.
     void set_removed() noexcept {
         for (auto const& partition : partitions_) partition->files().set_removed();
+    }
+
+    /// Writes committed positions, unless that has ended: then another process may have the log.
+    void commit(Positions<P>& positions, std::vector<format::Position> changed) {
+        std::lock_guard const lock{mutex_};
+        if (commits_ended_) detail::raise_again(*commits_ended_);
+        positions.commit(std::move(changed));
+    }
+
+    void end_commits(Error const& why) {
+        std::lock_guard const lock{mutex_};
+        if (!commits_ended_) commits_ended_ = why;
     }
 
     [[nodiscard]] std::string path() const { return log_->path() + "/topics/" + name_; }
@@ -162,7 +182,8 @@ private:
     std::shared_ptr<TopicSettings<P>> settings_;
     std::shared_ptr<Signal<P>> readers_;
     LiveGroups<P> live_groups_;
-    mutable typename P::Mutex mutex_;  // of the description
+    mutable typename P::Mutex mutex_;  // of the description and of commits
+    std::optional<Error> commits_ended_;
     format::TopicMeta meta_;
     std::vector<PartitionPtr> partitions_;
 };

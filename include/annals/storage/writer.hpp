@@ -161,7 +161,7 @@ public:
     /// then the partition counts as not closed. Call it once.
     template <class Wait>
     void close(Error const& closed, Wait const& wait_published) {
-        bool const was_refused = is_refused();
+        bool const was_refused = is_refused_after_failure();
         refuse(closed);
         Segment<P>* const active = this->active();
         if (!active) return;
@@ -180,12 +180,23 @@ public:
         if (refusal_) detail::raise_again(*refusal_);
     }
 
+    /// All epochs of the partition, ascending.
+    [[nodiscard]] std::vector<format::Epoch> epochs() const {
+        std::lock_guard const lock{roll_mutex_};
+        return opened_.control.epochs;
+    }
+
     [[nodiscard]] bool is_refused() const {
         std::lock_guard const lock{roll_mutex_};
         return refusal_.has_value();
     }
 
 private:
+    [[nodiscard]] bool is_refused_after_failure() const {
+        std::lock_guard const lock{roll_mutex_};
+        return refusal_ && refusal_->code() != Errc::closed;
+    }
+
     /// Nothing is appended to a partition whose sync failed: nobody could tell what of it is kept.
     template <class F>
     void refuse_after_failure(F const& sync) {
@@ -264,6 +275,7 @@ private:
         format::Control control = opened_.control;
         std::uint64_t const last = control.epochs.back().number;
         if (!began_epoch_) control.epochs.push_back({last + 1, opened_.end});
+        control.clean.reset();
         control.syncing = opened_.copy_from ? control.syncing : 0;
         replace_control(directory, context_->platform, control);
         opened_.control = std::move(control);
@@ -287,7 +299,6 @@ private:
         auto mapping = file.map(Access::write);
         auto segment = std::make_shared<Segment<P>>(files_, info);
         segment->start_writing(std::move(file), std::move(mapping), first_->end);
-        if (opened_.copy_from) supersede(info.base_offset);
         segments_.append(segment);
         return segment;
     }
@@ -296,10 +307,10 @@ private:
     [[nodiscard]] CopiedTail make_first_segment() {
         SegmentPtr const last = segments_.last();
         SegmentInfo const info{.ordinal = spare_.next_ordinal(),
-                         .capacity = last ? last->info().capacity : first_capacity(),
-                         .base_offset = opened_.end,
-                         .epoch = opened_.control.epochs.back().number,
-                         .predecessor = last ? last->ordinal() : 0};
+                               .capacity = last ? last->info().capacity : first_capacity(),
+                               .base_offset = opened_.end,
+                               .epoch = opened_.control.epochs.back().number,
+                               .predecessor = last ? last->ordinal() : 0};
         CopiedTail made;
         if (opened_.copy_from) {
             OffsetRange const range{*opened_.copy_from, opened_.end};
@@ -309,17 +320,6 @@ private:
         }
         spare_.used_ordinal(made.info.ordinal);
         return made;
-    }
-
-    /// A copy took over from `offset` on.
-    void supersede(std::uint64_t offset) {
-        std::vector<SegmentPtr> kept;
-        for (SegmentPtr const& segment : segments_.snapshot()) {
-            if (segment->base() >= offset) continue;
-            segment->set_limit(std::min(segment->limit(), offset - segment->base()));
-            kept.push_back(segment);
-        }
-        segments_.assign(std::move(kept));
     }
 
     // The roll: from a full segment to the next.
@@ -340,8 +340,8 @@ private:
         auto next = std::make_shared<Segment<P>>(files_, info);
         next->start_writing(std::move(file), std::move(mapping), {});
         spare_.used();
+        segments_.append(next);  // before the seal: with that stored nothing may fail any more
         store_seal<P>(full.bytes(), full.info().salt, end, info.ordinal);
-        segments_.append(next);
         active_.store(next.get(), std::memory_order_seq_cst);
     }
 

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// Many lives of one partition, each with random records and open claims over several segments, each
+// ended by a close, a death of the process or power loss; what is kept is compared with a list.
+#include <annals/storage/opening.hpp>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "catch.hpp"
+#include "storage/lives.hpp"
+
+using namespace annals;
+using namespace annals::test;
+
+namespace {
+
+using Ground = Site<MemoryPlatform>;
+using Writer = Life<MemoryPlatform>;
+using Records = std::map<std::uint64_t, std::string>;  // by offset
+
+Records read(Writer const& life) {
+    Records records;
+    BasicRecordReader<MemoryPlatform> reader{life.partition_state(), 0, Check::always};
+    for (RecordView record; reader.next(record);) {
+        records.emplace(record.offset().value(), as_text(record.value()));
+    }
+    return records;
+}
+
+/// What a writer has done in the life under way.
+struct Doings {
+    Records records;            // published
+    std::uint64_t end = 0;      // behind the last of them
+    std::uint64_t durable = 0;  // records below it survive power loss
+    bool has_open_claims = false;
+    std::map<std::uint64_t, std::uint64_t> batches{};  // offset and count
+};
+
+class Random {
+public:
+    explicit Random(unsigned seed) : engine_{seed} {}
+    /// Any number below `limit`.
+    std::uint64_t below(std::uint64_t limit) { return engine_() % limit; }
+    std::string value() {
+        std::uint64_t const size = below(4) == 0 ? below(8'000) : below(60);
+        return std::string(size, static_cast<char>('a' + below(26)));
+    }
+
+private:
+    std::mt19937_64 engine_;
+};
+
+void append_batch(Writer& life, Doings& doings, Random& random) {
+    std::vector<std::string> values;
+    for (auto left = 1 + random.below(4); left != 0; --left)
+        values.push_back(random.value().substr(0, 900));
+    std::uint64_t const first = life.append_batch({values.begin(), values.end()});
+    doings.batches[first] = values.size();
+    for (std::size_t i = 0; i < values.size(); ++i) doings.records[first + i] = values[i];
+    doings.end = first + values.size();
+}
+
+void do_something(Writer& life, Doings& doings, Random& random) {
+    std::uint64_t const count = 1 + random.below(3);
+    std::uint64_t const bytes = count * 24 + 8 * random.below(900);
+    switch (random.below(12)) {
+        case 0:
+            (void)life.leave_claimed(count, bytes);
+            doings.has_open_claims = true;
+            break;
+        case 1:
+            (void)life.leave_untouched(count, bytes);
+            doings.has_open_claims = true;
+            break;
+        case 2: append_batch(life, doings, random); break;
+        case 3:
+            if (doings.has_open_claims) break;  // a flush would wait for them
+            life.state().flush();
+            doings.durable = doings.end;
+            break;
+        case 4: (void)life.state().keep(); break;
+        default: {
+            std::string const value = random.value();
+            std::uint64_t const offset = life.append(value);
+            doings.records[offset] = value;
+            doings.end = offset + 1;
+        }
+    }
+    // Where a segment was rolled its seal has numbered the claims that stood open in it.
+    if (auto const last = life.state().segments().last()) {
+        doings.end = std::max(doings.end, last->base());
+    }
+}
+
+/// After power loss a prefix is left; it never ends inside a batch.
+void expect_prefix(Doings const& before, Records const& found, std::uint64_t end) {
+    CHECK(end >= before.durable);
+    CHECK(end <= before.end);
+    Records expected = before.records;
+    expected.erase(expected.lower_bound(end), expected.end());
+    CHECK(found == expected);
+    for (auto const& [first, count] : before.batches) {
+        CHECK((end <= first || end >= first + count));
+    }
+}
+
+}  // namespace
+
+TEST_CASE("whatever a partition has lived through, nothing is lost that was promised") {
+    for (unsigned seed = 0; seed < 150; ++seed) {
+        INFO("seed " << seed);
+        Random random{seed};
+        MemoryPlatform machine = Ground{}.platform();
+        Doings doings;
+        for (int lives = 0; lives < 6; ++lives) {
+            INFO("life " << lives);
+            Ground ground{machine};
+            Writer life{ground};
+            CHECK(read(life) == doings.records);
+            CHECK(life.report().end.value() == doings.end);
+            doings.durable = life.state().durable();
+            CHECK(doings.durable == doings.end);
+            for (auto left = random.below(40); left != 0; --left) {
+                do_something(life, doings, random);
+            }
+            switch (doings.has_open_claims ? random.below(2) : random.below(3)) {
+                case 0: machine = machine.after_process_death(); break;
+                case 1: {
+                    machine = machine.after_power_loss(random.below(1'000));
+                    Ground const lost{machine.after_process_death()};
+                    Writer const found{lost};
+                    expect_prefix(doings, read(found), found.report().end.value());
+                    doings.records = read(found);
+                    doings.end = found.report().end.value();
+                    break;
+                }
+                case 2: life.close(); break;
+            }
+            doings.has_open_claims = false;
+            doings.batches.clear();
+        }
+    }
+}
