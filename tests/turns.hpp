@@ -78,8 +78,9 @@ public:
         }
         self_->words.assign(words.begin(), words.end());
         self_->deadline = timeout == Nanoseconds::max() ? timeout : turns->now() + timeout;
-        turns->block("a word");
+        turns->block("a word, or until a time");
         self_->words.clear();
+        self_->deadline = Nanoseconds::max();
     }
 
     static void wake(std::uint32_t const* word) noexcept {
@@ -174,7 +175,7 @@ private:
             if (Task* const task = choose_but(nullptr)) return task;
             Nanoseconds first = Nanoseconds::max();
             for (auto const& task : tasks_) {
-                if (!task->is_done && !task->words.empty()) first = std::min(first, task->deadline);
+                if (!task->is_done) first = std::min(first, task->deadline);
             }
             if (first == Nanoseconds::max()) fail("all threads sleep, and nobody will wake them");
             machine_.advance(first - now());
@@ -185,7 +186,7 @@ private:
         Nanoseconds const time = now();
         ready_.clear();
         for (auto const& task : tasks_) {
-            bool const is_over = !task->words.empty() && task->deadline <= time;
+            bool const is_over = task->deadline <= time;
             bool const can_run = !task->is_done && (!task->blocked_on || is_over);
             if (can_run && task.get() != excluded) ready_.push_back(task.get());
         }

@@ -98,6 +98,7 @@ Appended append_batch(storage::PartitionState<P>& state, Key const& key, Values 
     auto const [segment, at] = writer.claim(records, bytes);
     {
         storage::Claim<P> claim{*segment, at, bytes, static_cast<std::uint32_t>(records)};
+        UserCodeScope const scope;  // the range may make its values as it goes
         std::uint64_t written = 0;
         std::uint64_t room = bytes;
         for (auto const& value : values) {

@@ -164,6 +164,9 @@ public:
         return claimed;
     }
 
+    /// What the keeper would do now: the next segment in advance, syncs that are due.
+    void keep() { (void)state_->keep(); }
+
     void close() { state_->close(Error{Errc::closed, "closed by the test"}); }
 
     /// The records that are published: "0=a 2=b". Long values are cut to their first letter.

@@ -88,7 +88,7 @@ TEMPLATE_TEST_CASE("the segment made in advance is used after a clean close", ""
     {
         Life<TestType> life{site};
         life.append_large(5);
-        life.state().keep();
+        life.keep();
         life.close();
     }
     REQUIRE(site.names() == "00000001.seg 00000002.seg control");
@@ -269,7 +269,7 @@ TEMPLATE_TEST_CASE("the segment made in advance goes when its writer has died", 
     {
         Life<TestType> life{site};
         life.append_large(5);
-        life.state().keep();
+        life.keep();
     }
     REQUIRE(site.names() == "00000001.seg 00000002.seg control");
     Life<TestType> life{site};
@@ -285,7 +285,7 @@ TEMPLATE_TEST_CASE("a segment never gets an ordinal that the seal before it rule
     {
         Life<TestType> life{site};
         life.append_large(5);
-        life.state().keep();
+        life.keep();
     }
     { Life<TestType> const removes_the_segment_made_in_advance{site}; }
     REQUIRE(site.names() == "00000001.idx 00000001.seg control");
@@ -303,7 +303,7 @@ TEMPLATE_TEST_CASE("an activated successor without records, whose predecessor ha
     {
         Life<TestType> life{site};
         life.append_large(5);
-        life.state().keep();
+        life.keep();
         auto info = site.first_page(2).info;
         info.base_offset = base;
         info.epoch = 1;
@@ -324,7 +324,7 @@ TEMPLATE_TEST_CASE("a torn activation is a torn tail after a death and damage af
     {
         Life<TestType> life{site};
         life.append_large(5);
-        life.state().keep();
+        life.keep();
         site.patch("00000002.seg", format::activation_place, as_bytes("torn"));
         if (is_clean) life.close();
     }
@@ -500,6 +500,25 @@ TEMPLATE_TEST_CASE("damage below the watermark is told where it is met, and noth
         CHECK(code_of([&] { (void)read_only_text(site, rule); }) == Errc::corrupt);
     }
     CHECK(site.dump().at("00000001.seg") == segment);
+}
+
+TEMPLATE_TEST_CASE("a bad activation of a segment that was durable is damage, by either rule", "",
+                   BOTH_PLATFORMS) {
+    Site<TestType> const site;
+    {
+        Life<TestType> life{site};
+        life.append_large(10);
+        life.state().flush();
+        life.append("a");
+    }
+    std::string const name = GENERATE("00000001.seg", "00000002.seg");
+    site.damage(name, format::activation_place);
+    auto const before = site.dump();
+    for (AfterDeath const rule : {AfterDeath::process_death, AfterDeath::power_loss}) {
+        CHECK(code_of([&] { Life<TestType>(site, rule); }) == Errc::corrupt);
+        CHECK(code_of([&] { (void)read_only_text(site, rule); }) == Errc::corrupt);
+    }
+    CHECK(site.dump().at(name) == before.at(name));
 }
 
 TEMPLATE_TEST_CASE("damage in a complete segment does not keep the partition from opening", "",

@@ -178,7 +178,8 @@ concept HasCodec = detail::CompleteCodec<codec_value_t<T>>;
 template <class T>
 using codec_argument_t = typename detail::Argument<T>::Type;
 
-/// What a record's key() or value() returns: what the codec decodes, for optional<U> that of U.
+/// What the codec decodes, for optional<U> that of U. A record's key() or value() returns it; where
+/// T is an optional, in an optional.
 template <HasCodec T>
 using codec_result_t = decltype(Codec<codec_value_t<T>>::decode(Bytes{}));
 

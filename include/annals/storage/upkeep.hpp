@@ -91,6 +91,7 @@ private:
 
     /// What the topic promises, and once a second the watermark, for whoever opens after a death.
     void keep_durable(std::uint64_t published_end, Round& round) {
+        if (writer_.durability().failure()) return;  // it will not go away
         bool const is_interval = settings_.sync.load(std::memory_order_relaxed) == Sync::interval;
         bool const is_behind = published_end > writer_.durability().durable_offset();
         if (is_interval && is_behind && !sync_if_due(published_end)) come_again(round, sync_due());
@@ -100,12 +101,15 @@ private:
         writer_.durability().sync_control();
     }
 
-    /// A full disk is not asked again at once.
+    /// A full disk is not asked again at once, and told until it has room.
     void make_spare(Round& round) {
-        if (now() < spare_rest_) return come_again(round, spare_rest_);
-        spare_rest_ = now() + second / 10;
-        writer_.make_spare_where_due();
-        spare_rest_ = 0;
+        if (!spare_trouble_ || now() >= spare_rest_) {
+            spare_trouble_ = detail::attempt([&] { writer_.make_spare_where_due(); });
+            spare_rest_ = now() + second / 10;
+        }
+        if (!spare_trouble_) return;
+        come_again(round, spare_rest_);
+        detail::raise_again(*spare_trouble_);
     }
 
     void index_published() {
@@ -138,6 +142,7 @@ private:
     SegmentPtr woken_;
     std::int64_t control_synced_ = 0;
     std::int64_t spare_rest_ = 0;
+    std::optional<Error> spare_trouble_;
     std::string told_;
 };
 
