@@ -182,6 +182,25 @@ TEMPLATE_TEST_CASE("a reader finds topics as they come and misses them before", 
     CHECK(values_of(numbers(reader).replay()) == range(3));
 }
 
+TEMPLATE_TEST_CASE("a reader of a removed topic is told, and finds the next one of that name", "",
+                   NativePlatform, MemoryPlatform) {
+    World<TestType> world;
+    auto log = world.open(small());
+    send(log, 0, 3000);
+    auto reader = world.attach();
+    auto topic = numbers(reader);
+    auto consumer = topic.consumer();
+    auto const polled = consumer.poll(0ns, 10);
+    log.remove_topic("numbers");
+    CHECK(reader.topics().empty());
+    CHECK(code_of([&] { (void)numbers(reader); }) == Errc::not_found);
+    CHECK(code_of([&] { (void)topic.end_offset(); }) == Errc::closed);
+    send(log, 0, 2);
+    CHECK(values_of(numbers(reader).replay()) == range(2));
+    CHECK(code_of([&] { (void)topic.replay(); }) == Errc::closed);
+    CHECK(polled[9].value() == 9);
+}
+
 TEMPLATE_TEST_CASE("what is durable is known to readers too", "", NativePlatform, MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();

@@ -31,10 +31,12 @@ private:
     std::uint64_t state_;
 };
 
-/// The n-th record of a sender.
+/// The n-th record of a sender, and how it stands in its batch.
 struct Payload {
     std::uint32_t sender = 0;
     std::uint32_t number = 0;
+    std::uint16_t index = 0;
+    std::uint16_t count = 1;
     [[nodiscard]] friend bool operator==(Payload const&, Payload const&) = default;
 };
 
@@ -42,7 +44,7 @@ inline std::byte payload_pattern(Payload const& payload, std::size_t i) noexcept
     return static_cast<std::byte>(payload.sender * 131 + payload.number * 31 + i * 7);
 }
 
-/// `size` bytes, at least 8, that no other record has.
+/// `size` bytes, at least 12, that no other record has.
 inline std::vector<std::byte> payload_bytes(Payload const& payload, std::size_t size) {
     std::vector<std::byte> bytes(size);
     std::memcpy(bytes.data(), &payload, sizeof payload);
@@ -82,23 +84,22 @@ public:
 private:
     template <class P, class Sent>
     void send_batch(BasicTopic<Bytes, Bytes, P> const& topic, Sent const& sent) {
-        std::uint64_t const count = 1 + random_.below(4);
-        std::uint32_t const first = next_;
+        auto const count = static_cast<std::uint16_t>(1 + random_.below(4));
+        std::vector<Payload> payloads;
         std::vector<std::vector<std::byte>> values;
-        for (std::uint64_t i = 0; i < count; ++i) {
-            values.push_back(payload_bytes({id_, next_++}, size(largest_ / 5)));
+        for (std::uint16_t i = 0; i < count; ++i) {
+            payloads.push_back({id_, next_++, i, count});
+            values.push_back(payload_bytes(payloads.back(), size(largest_ / 5)));
         }
         auto const range = std::vector<Bytes>(values.begin(), values.end());
         auto const batch = topic.producer().send_batch(std::nullopt, range, {.partition = 0});
-        for (std::uint32_t i = 0; i < count; ++i) {
-            sent(batch.first.value() + i, Payload{id_, first + i});
-        }
+        for (std::size_t i = 0; i < count; ++i) sent(batch.first.value() + i, payloads[i]);
     }
 
     /// Small ones and large ones, of all remainders by 8.
     [[nodiscard]] std::size_t size(std::size_t largest) {
         std::size_t const bound = random_.one_in(3) ? 64 : largest;
-        return std::min<std::size_t>(8 + random_.below(bound), largest);
+        return std::min<std::size_t>(sizeof(Payload) + random_.below(bound), largest);
     }
     [[nodiscard]] std::optional<Bytes> key() {
         if (random_.one_in(2)) return std::nullopt;
@@ -123,24 +124,37 @@ struct FoundRecords {
     [[nodiscard]] std::uint64_t voids() const noexcept { return end - records.size(); }
 };
 
-/// Reads all there is in partition 0: each record whole, offsets ascending, each sender's records
-/// in the order they were sent.
+/// Whether `next` may come behind `before`, from the very next offset or not.
+[[nodiscard]] inline bool continues(std::optional<Payload> const& before, Payload const& next,
+                                    bool is_next_offset) noexcept {
+    bool const is_inside = before && before->index + 1 != before->count;
+    if (!is_inside) return next.index == 0;
+    return is_next_offset && next.sender == before->sender && next.count == before->count &&
+           next.index == before->index + 1;
+}
+
+/// Reads all there is in partition 0: each record whole, each batch too, offsets ascending, each
+/// sender's records in the order they were sent.
 template <class P>
 [[nodiscard]] FoundRecords find_records(BasicTopic<Bytes, Bytes, P> const& topic) {
     FoundRecords found;
     std::map<std::uint32_t, std::uint32_t> next;
     std::uint64_t least = 0;
+    std::optional<Payload> before;  // in the batch
     for (auto const& record : topic.replay({.partition = 0, .check = Check::always})) {
         std::uint64_t const offset = record.offset().value();
         auto const payload = read_payload(record.value());
         if (!payload) return found.fault = "not what anybody sent", found;
         if (offset < least) return found.fault = "offsets do not ascend", found;
+        if (!continues(before, *payload, offset == least)) return found.fault = "torn batch", found;
+        before = *payload;
         least = offset + 1;
         auto& expected = next[payload->sender];
         if (payload->number < expected) return found.fault = "a sender's order is lost", found;
         expected = payload->number + 1;
         found.records.emplace(offset, *payload);
     }
+    if (before && before->index + 1 != before->count) found.fault = "torn batch";
     found.end = topic.end_offset(0).value();
     if (found.end < least) found.fault = "records behind the end";
     return found;

@@ -158,7 +158,8 @@ TEST_CASE("the keeper of an idle log sleeps: before the first record, and after 
     CHECK(watched.comes_to_rest());
     Sync const sync = GENERATE(Sync::never, Sync::interval, Sync::always);
     CAPTURE(static_cast<int>(sync));
-    auto topic = watched.log->topic<Bytes, Bytes>("t", {.partitions = 3, .sync = sync, .sync_interval = 10ms});
+    auto topic = watched.log->topic<Bytes, Bytes>(
+        "t", {.partitions = 3, .sync = sync, .sync_interval = 10ms});
     CHECK(watched.comes_to_rest());
     for (int round = 0; round < 2; ++round) {
         append(topic, 12);
@@ -206,8 +207,8 @@ TEST_CASE("a full disk is told once, asked again now and then, and gone when the
     std::vector<Event> events;
     Turns turns{5, machine};
     turns.run([&] {
-        LogOptions const options{
-            .segment_bytes = small, .on_event = [&](Event const& e) { events.push_back(e); }};
+        LogOptions const options{.segment_bytes = small,
+                                 .on_event = [&](Event const& e) { events.push_back(e); }};
         BasicLog<TurnPlatform> log{"log", options, machine};
         auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
         append(topic, 1);

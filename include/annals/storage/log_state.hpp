@@ -86,6 +86,7 @@ public:
         require_topic_options(request.options);
         std::lock_guard const lock{mutex_};
         require_open();
+        if (options_.read_only) forget_removed(name);
         if (Entry const* const entry = find(name)) {
             if (entry->error) detail::raise_again(*entry->error);
             return entry->topic;
@@ -300,6 +301,14 @@ private:
         meta.sync_interval = request.options.sync_interval.value_or(meta.sync_interval);
         meta.clock = request.options.clock.value_or(meta.clock);
         return meta;
+    }
+
+    /// The writer may have removed the topic since, and made another of that name.
+    void forget_removed(std::string_view name) {
+        Entry const* const entry = find(name);
+        if (!entry || entry->topic->is_there()) return;
+        entry->topic->set_removed();
+        std::erase_if(topics_, [&](Entry const& each) { return each.name == name; });
     }
 
     [[nodiscard]] Entry* find(std::string_view name) {

@@ -126,6 +126,14 @@ public:
         apply_settings();
     }
 
+    /// Whether the directory of that name is still this topic's; another process may have removed
+    /// it.
+    [[nodiscard]] bool is_there() const {
+        format::Id id{};
+        auto const error = detail::attempt([&] { id = read_meta().topic_id; });
+        return error ? error->code() != Errc::not_found : id == meta().topic_id;
+    }
+
     /// Its files go: from here on its handles open none, for the name may come to mean others.
     void set_removed() noexcept {
         for (auto const& partition : partitions_) partition->files().set_removed();
