@@ -338,26 +338,6 @@ TEMPLATE_TEST_CASE("a log opened with larger segments does not use a spare of th
     CHECK(marks_of(kept.topic()).size() == 10);
 }
 
-TEST_CASE("a roll activates the next segment, then seals the old one, then lets claims in") {
-    Kept<MemoryPlatform> kept{small};
-    for (int i = 0; i < 7; ++i) append(kept.topic(), 8 * kib);
-    std::vector<std::uint64_t> sizes;
-    std::vector<std::uint64_t> active;
-    {
-        MemoryPlatform::StoreHook const hook{[&](std::byte const*, std::size_t size) {
-            sizes.push_back(size);
-            active.push_back(kept.writer().active()->ordinal());
-        }};
-        append(kept.topic(), 48);
-    }
-    // The activation, the seal's word, its fields and its word again, and then the record.
-    REQUIRE(sizes.size() > 7);
-    CHECK(std::vector(sizes.begin(), sizes.begin() + 4) ==
-          std::vector<std::uint64_t>{sizeof(format::Activation), 8, 16, 8});
-    CHECK(std::vector(active.begin(), active.begin() + 5) ==
-          std::vector<std::uint64_t>{1, 1, 1, 1, 2});
-}
-
 // ---- rolls and gates that fail
 
 namespace {
