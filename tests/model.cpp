@@ -17,6 +17,7 @@
 #include "effort.hpp"
 
 using namespace annals;
+using namespace annals::test;
 
 namespace {
 
