@@ -59,15 +59,14 @@ Appended append_record(storage::PartitionState<P>& state, Key const& key, Value 
     storage::FrameContent<Key, Value> const content{key, value, headers, timestamp};
     std::uint64_t const length = checked_length(content, writer.max_claim_bytes());
     std::uint64_t const bytes = format::frame_extent(length);
-    auto const [segment, at] = writer.claim(1, bytes);
+    auto const [segment, at, offset] = writer.claim(1, bytes);
     {
-        storage::Claim<P> claim{*segment, at, bytes, 1};
+        storage::Claim<P> claim{segment, at, bytes, 1};
         claim.write(content, length);
         claim.publish();
     }
-    std::uint64_t const offset = segment->base() + at.count;
-    state.published(offset + 1);
-    return {Offset{offset}, 1, timestamp};
+    state.published(offset.value() + 1);
+    return {offset, 1, timestamp};
 }
 
 [[noreturn, gnu::cold, gnu::noinline]] inline void raise_changed_batch() {
@@ -95,9 +94,9 @@ Appended append_batch(storage::PartitionState<P>& state, Key const& key, Values 
         if (bytes > limit) raise_too_large("a batch", bytes, limit);
     }
     if (records == 0) return {Offset{state.end()}, 0, timestamp};
-    auto const [segment, at] = writer.claim(records, bytes);
+    auto const [segment, at, first] = writer.claim(records, bytes);
     {
-        storage::Claim<P> claim{*segment, at, bytes, static_cast<std::uint32_t>(records)};
+        storage::Claim<P> claim{segment, at, bytes, static_cast<std::uint32_t>(records)};
         UserCodeScope const scope;  // the range may make its values as it goes
         std::uint64_t written = 0;
         std::uint64_t room = bytes;
@@ -114,9 +113,8 @@ Appended append_batch(storage::PartitionState<P>& state, Key const& key, Values 
         if (written != records || room != 0) raise_changed_batch();
         claim.publish();
     }
-    std::uint64_t const first = segment->base() + at.count;
-    state.published(first + records);
-    return {Offset{first}, records, timestamp};
+    state.published(first.value() + records);
+    return {first, records, timestamp};
 }
 
 }  // namespace detail

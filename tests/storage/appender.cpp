@@ -87,13 +87,13 @@ storage::BytesPart part(std::string_view text) { return {as_bytes(text)}; }
 TEST_CASE("a record is first claimed with its length and count, then written, then published") {
     Bare bare;
     bare.handle().partition(0).append({}, as_bytes("opens the gate"));
-    auto const [segment, at] = bare.state().writer().claim(1, 48);
-    Stores stores{segment->bytes()};
+    auto const [segment, at, first] = bare.state().writer().claim(1, 48);
+    Stores stores{segment.bytes()};
     auto const key = part("key");
     auto const value = part("a value of 20 bytes");
     Content const content{key, value, {}, Timestamp{77ns}};
     REQUIRE(content.length() == 24 + 3 + 19);
-    storage::Claim<MemoryPlatform> claim{*segment, at, 48, 1};
+    storage::Claim<MemoryPlatform> claim{segment, at, 48, 1};
     REQUIRE(stores.seen.size() == 1);
     CHECK(stores.seen[0].place == at.place);
     CHECK(stores.seen[0].word.state() == FrameState::claimed);
@@ -114,7 +114,7 @@ TEST_CASE("a record is first claimed with its length and count, then written, th
     CHECK(stores.seen[2].word.length() == 46);
     CHECK(bare.state().published_end() == 2);
 
-    auto const frame = format::decode_frame({segment->bytes() + at.place, 46});
+    auto const frame = format::decode_frame({segment.bytes() + at.place, 46});
     REQUIRE(frame);
     CHECK(as_text(frame->key) == "key");
     CHECK(as_text(frame->value) == "a value of 20 bytes");
@@ -126,11 +126,11 @@ TEST_CASE("a record is first claimed with its length and count, then written, th
 TEST_CASE("a batch becomes visible with one store, the last one, of its first word") {
     Bare bare;
     bare.handle().partition(0).append({}, as_bytes("opens the gate"));
-    auto const [segment, at] = bare.state().writer().claim(3, 3 * 32);
-    Stores stores{segment->bytes()};
+    auto const [segment, at, first] = bare.state().writer().claim(3, 3 * 32);
+    Stores stores{segment.bytes()};
     auto const none = storage::BytesPart{};
     auto const value = part("8 bytes.");
-    storage::Claim<MemoryPlatform> claim{*segment, at, 3 * 32, 3};
+    storage::Claim<MemoryPlatform> claim{segment, at, 3 * 32, 3};
     CHECK(stores.seen.back().word.length() == 3 * 32);
     CHECK(stores.seen.back().word.claimed_records() == 3);
     for (int i = 0; i < 3; ++i) {
@@ -151,8 +151,8 @@ TEST_CASE("a claim that is given up becomes one void over all its offsets") {
     auto const topic = bare.handle();
     topic.partition(0).append({}, as_bytes("before"));
     {
-        auto const [segment, at] = bare.state().writer().claim(3, 3 * 32);
-        storage::Claim<MemoryPlatform> claim{*segment, at, 3 * 32, 3};
+        auto const [segment, at, first] = bare.state().writer().claim(3, 3 * 32);
+        storage::Claim<MemoryPlatform> claim{segment, at, 3 * 32, 3};
         auto const none = storage::BytesPart{};
         auto const value = part("8 bytes.");
         for (int i = 0; i < written; ++i) claim.write(Content{none, value, {}, {}}, 32);

@@ -157,7 +157,7 @@ public:
     /// Claims, stores the first word, and gets no further.
     auto leave_claimed(std::uint64_t records, std::uint64_t bytes) {
         auto const claimed = leave_untouched(records, bytes);
-        detail::store(claimed.segment->bytes() + claimed.at.place,
+        detail::store(claimed.segment.bytes() + claimed.at.place,
                       format::FrameWord{format::FrameState::claimed, bytes,
                                         static_cast<std::uint32_t>(records)}
                           .raw());

@@ -237,7 +237,7 @@ TEMPLATE_TEST_CASE("the rest of an interrupted segment is given back", "", BOTH_
         Life<TestType> life{site};
         life.append("a");
         auto const claimed = life.leave_claimed(1, 8'000);
-        std::memset(claimed.segment->bytes() + claimed.at.place + 8, 'x', 7'992);
+        std::memset(claimed.segment.bytes() + claimed.at.place + 8, 'x', 7'992);
     }
     Life<TestType> const life{site};
     CHECK(life.report().bytes_cut == 8'000);

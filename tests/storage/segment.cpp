@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One segment in memory: claims step by step, what is published, and how it ends.
+// One segment in memory: what is published, how it ends, and its mappings.
 #include <annals/storage/segment.hpp>
 
 #include <set>
@@ -32,11 +32,7 @@ struct Writing {
                                     Blocks::reserved, [](auto&, auto&) {});
     Segment segment{site.files(), info};
 
-    Writing() {
-        auto file = site.files()->open_segment(1, Access::write);
-        auto mapping = file.map(Access::write);
-        segment.start_writing(std::move(file), std::move(mapping), {});
-    }
+    Writing() { segment.start_writing({}); }
 
     /// Lets the segment hold what was drawn.
     void show(DrawnSegment& drawn) const {
@@ -46,103 +42,6 @@ struct Writing {
 };
 
 }  // namespace
-
-// ---- claims
-
-TEST_CASE("each claim begins where the one before it ends, with the next number") {
-    Writing w;
-    CHECK(w.segment.claim(1, 24) == Extent{0, 4'096});
-    CHECK(w.segment.claim(3, 80) == Extent{1, 4'120});
-    CHECK(w.segment.claim(1, 32) == Extent{4, 4'200});
-    CHECK(w.segment.claimed(w.site.platform()) == Extent{5, 4'232});
-    CHECK_FALSE(w.segment.is_crossed());
-}
-
-TEST_CASE(
-    "a claim that ends at the claimable end fits, and the next one crosses and parks the end") {
-    Writing w;
-    CHECK(w.segment.claim(2, room));
-    CHECK_FALSE(w.segment.is_crossed());
-    CHECK(w.segment.claimed(w.site.platform()) == Extent{2, end_of_claims});
-    CHECK_FALSE(w.segment.claim(1, 24));
-    CHECK(w.segment.is_crossed());
-    CHECK(w.segment.parked(w.site.platform()) == Extent{2, end_of_claims});
-    CHECK(w.segment.bytes_needed() == 24);
-}
-
-TEST_CASE("a claim that does not fit parks the end where it would have begun, whatever was left") {
-    std::uint64_t const left = GENERATE(8u, 16u, 24u, 32u, 4'096u);
-    Writing w;
-    CHECK(w.segment.claim(5, room - left));
-    CHECK_FALSE(w.segment.claim(2, left + 8));
-    CHECK(w.segment.parked(w.site.platform()) == Extent{5, end_of_claims - left});
-    CHECK(w.segment.bytes_needed() == left + 8);
-    CHECK(w.segment.claimed(w.site.platform()) == Extent{5, end_of_claims - left});
-}
-
-TEST_CASE("once the end is parked no claim succeeds and the end stays, however many try") {
-    Writing w;
-    CHECK(w.segment.claim(5, room - 64));
-    CHECK_FALSE(w.segment.claim(1, 72));
-    for (int i = 0; i < 1'000; ++i) CHECK_FALSE(w.segment.claim(1, 24));
-    CHECK(w.segment.parked(w.site.platform()) == Extent{5, end_of_claims - 64});
-    CHECK(w.segment.bytes_needed() == 72);
-}
-
-TEST_CASE("a segment can be ended where its claims end, once") {
-    Writing w;
-    CHECK(w.segment.claim(3, 400));
-    w.segment.cross();
-    CHECK(w.segment.is_crossed());
-    CHECK(w.segment.parked(w.site.platform()) == Extent{3, 4'496});
-    CHECK(w.segment.bytes_needed() == 0);
-    CHECK_FALSE(w.segment.claim(1, 24));
-    w.segment.cross();
-    CHECK(w.segment.parked(w.site.platform()) == Extent{3, 4'496});
-}
-
-TEST_CASE("an empty segment can be ended, and so can a full one") {
-    Writing empty;
-    empty.segment.cross();
-    CHECK(empty.segment.parked(empty.site.platform()) == Extent{});
-    Writing full;
-    CHECK(full.segment.claim(1, room));
-    full.segment.cross();
-    CHECK(full.segment.parked(full.site.platform()) == Extent{1, end_of_claims});
-}
-
-TEST_CASE("threads that claim at once get stretches side by side and one end") {
-    for (int round = 0; round < 50; ++round) {
-        Writing w;
-        std::vector<std::vector<std::pair<Extent, std::uint64_t>>> taken(4);
-        {
-            std::vector<std::jthread> threads;
-            for (unsigned t = 0; t < 4; ++t) {
-                threads.emplace_back([&, t] {
-                    std::uint64_t const bytes = 24 + 8 * t;
-                    while (auto const at = w.segment.claim(t + 1, bytes)) {
-                        taken[t].emplace_back(*at, bytes);
-                    }
-                });
-            }
-        }
-        std::set<std::pair<std::uint64_t, std::uint64_t>> begins;  // place, number
-        std::set<std::pair<std::uint64_t, std::uint64_t>> ends;
-        for (unsigned t = 0; t < 4; ++t) {
-            for (auto const& [at, bytes] : taken[t]) {
-                begins.emplace(at.place, at.count);
-                ends.emplace(at.place + bytes, at.count + t + 1);
-            }
-        }
-        Extent const parked = w.segment.parked(w.site.platform());
-        CHECK(begins.begin()->first == format::first_frame_place);
-        CHECK(*ends.rbegin() == std::pair{parked.place, parked.count});
-        begins.erase(begins.begin());
-        ends.erase(std::prev(ends.end()));
-        CHECK(begins == ends);  // each begins where another one ends
-        CHECK(parked.place + w.segment.bytes_needed() > end_of_claims);
-    }
-}
 
 // ---- what is published
 

@@ -568,32 +568,6 @@ TEMPLATE_TEST_CASE("a partition that is only opened and closed is not written to
     CHECK(segments_of(world).empty());
 }
 
-TEST_CASE("where a sync failed nothing more is appended, what is there stays readable") {
-    World<MemoryPlatform> world;
-    auto log = world.open({.segment_bytes = small});
-    auto const topic = bytes_topic(log);
-    append(topic, 64, 'a');
-    world.machine.platform.fail_next(Operation::sync, EIO);
-    CHECK(code_of([&] { topic.flush(); }) == Errc::sync_failed);
-    for (int i = 0; i < 2; ++i) {
-        CHECK(code_of([&] { append(topic, 64); }) == Errc::sync_failed);
-        CHECK(code_of([&] { topic.flush(); }) == Errc::sync_failed);
-    }
-    CHECK(marks_of(topic) == "a");
-    CHECK(code_of([&] { log.close(); }) == Errc::sync_failed);
-    CHECK(code_of([&] { append(topic, 64); }) == Errc::sync_failed);
-
-    auto again = world.open({.segment_bytes = small});
-    CHECK(marks_of(bytes_topic(again)) == "a");
-    CHECK(append(bytes_topic(again), 64, 'b') == Offset{1});
-    bytes_topic(again).flush();
-    auto after_loss = world.machine.platform.after_power_loss();
-    again.close();
-    world.machine.platform = after_loss;
-    auto third = world.open();
-    CHECK(marks_of(bytes_topic(third)) == "ab");
-}
-
 TEST_CASE("a flush makes durable what a death in the middle of a sync left in doubt") {
     World<MemoryPlatform> world;
     prepare_dead(world, 4, true);

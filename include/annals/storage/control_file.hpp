@@ -95,7 +95,13 @@ public:
     /// Whether a watermark was set since the last sync.
     [[nodiscard]] bool is_behind() const noexcept { return !slot_synced_; }
 
-    /// Everything set so far is durable, or throws `sync_failed`.
+    /// What the file says now.
+    [[nodiscard]] format::Control contents() const {
+        return format::decode_control({mapping_.data(), mapping_.size()}, {}).value();
+    }
+
+    /// Everything set so far is durable, or throws `sync_failed`; then it is not to be synced
+    /// again.
     void sync() {
         mapping_.sync();
         slot_synced_ = true;

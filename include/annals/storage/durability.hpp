@@ -43,12 +43,15 @@ public:
         durable_.store(durable, std::memory_order_release);
     }
 
-    /// Makes everything published durable, or throws `sync_failed`: then the outcome is open, and
-    /// so it is for all later calls. Records below `enough` are known to be published; where they
-    /// are durable already nothing is done.
+    /// Makes everything published durable, or throws `sync_failed`: then the outcome is open, for
+    /// all who wait meanwhile. Records below `enough` are known to be published; where they are
+    /// durable already nothing is done.
     void sync(std::uint64_t enough) {
+        std::uint64_t const failures = failures_.load(std::memory_order_acquire);
         if (durable_offset() >= enough) return;
         std::lock_guard const lock{mutex_};
+        bool const failed_meanwhile = failures_.load(std::memory_order_relaxed) != failures;
+        if (failed_meanwhile && enough > safe_) detail::raise_again(*last_failure_);
         if (durable_offset() >= enough) return;
         sync_segments(SegmentPtr{});
     }
@@ -63,49 +66,57 @@ public:
     /// by too many dirty pages, finds it all at once. For the keeper.
     void start_writeback() {
         std::lock_guard const lock{mutex_};
-        if (!unsynced_ || failure_) return;
+        if (!unsynced_ || is_poisoned()) return;
         if (written_back_.first != unsynced_->ordinal()) written_back_ = {unsynced_->ordinal(), 0};
         std::uint64_t const end = unsynced_->published().place & ~(format::page_bytes - 1);
         if (end < written_back_.second + writeback_stride) return;
-        if (auto error = detail::attempt([&] {
-                unsynced_->file().start_writeback(written_back_.second, end - written_back_.second);
-            })) {
-            failure_ = std::move(error);
-            detail::raise_again(*failure_);
-        }
+        poison_if_it_fails([&] {
+            unsynced_->file().start_writeback(written_back_.second, end - written_back_.second);
+        });
         written_back_.second = end;
     }
 
     /// After the last sync: says that the partition was closed with this end.
     void set_clean(format::CleanMark const& mark) {
         std::lock_guard const lock{mutex_};
-        if (failure_) detail::raise_again(*failure_);
+        if (is_poisoned()) detail::raise_again(*last_failure_);
         control_->set_clean(mark);
-        control_->sync();
+        store_control();
     }
 
     /// Whether the control file says more than is durable of it.
     [[nodiscard]] bool is_control_behind() const {
         std::lock_guard const lock{mutex_};
-        return control_ && !failure_ && control_->is_behind();
+        return control_ && control_->is_behind();
     }
 
     /// Makes the watermark durable, so that the other slot may be used. Nobody waits for this.
     void sync_control() {
         std::lock_guard const lock{mutex_};
-        if (control_ && !failure_) control_->sync();
+        if (control_) store_control();
     }
 
-    [[nodiscard]] std::optional<Error> failure() const {
+    /// Whether a sync has failed and what it left in doubt was not moved to another file yet.
+    [[nodiscard]] bool is_poisoned() const noexcept {
+        return is_poisoned_.load(std::memory_order_acquire);
+    }
+
+    /// What was in doubt is durable in `copy`, and the log goes on there.
+    void move_to(SegmentPtr copy) noexcept {
         std::lock_guard const lock{mutex_};
-        return failure_;
+        format::Extent const extent = copy->published();
+        control_->set_watermark(copy->ordinal(), copy->file().identity(), extent);
+        control_->set_syncing(0);
+        durable_.store(copy->base() + extent.count, std::memory_order_release);
+        unsynced_ = std::move(copy);
+        is_poisoned_.store(false, std::memory_order_release);
     }
 
 private:
     static constexpr std::uint64_t writeback_stride = std::uint64_t{4} << 20;
 
     void sync_segments(SegmentPtr const& stop) {
-        if (failure_) detail::raise_again(*failure_);
+        if (is_poisoned()) detail::raise_again(*last_failure_);
         while (unsynced_ && unsynced_ != stop) {
             bool const is_finished = sync_segment(*unsynced_);
             if (!is_finished) return;
@@ -122,14 +133,36 @@ private:
         format::Extent const extent = segment.advance_published();
         bool const is_finished = segment.is_finished();
         control_->set_syncing(segment.ordinal());
-        if (auto error = detail::attempt([&] { segment.file().sync(); })) {
-            failure_ = std::move(error);  // the mark stays: the page cache is no evidence now
-            detail::raise_again(*failure_);
-        }
+        // Where this fails the mark stays: the page cache is no evidence then.
+        poison_if_it_fails([&] { segment.file().sync(); });
         control_->set_syncing(0);
         control_->set_watermark(segment.ordinal(), segment.file().identity(), extent);
         durable_.store(segment.base() + extent.count, std::memory_order_release);
         return is_finished;
+    }
+
+    /// Any failure poisons, whatever it is called: nobody could tell what of the file is kept.
+    template <class F>
+    void poison_if_it_fails(F const& sync) {
+        auto error = detail::attempt(sync);
+        if (!error) return;
+        last_failure_ = std::move(error);
+        safe_ = durable_offset();
+        failures_.fetch_add(1, std::memory_order_release);
+        is_poisoned_.store(true, std::memory_order_release);
+        detail::raise_again(*last_failure_);
+    }
+
+    /// A control file whose sync failed is not synced again but replaced.
+    void store_control() {
+        if (!is_control_lost_)
+            is_control_lost_ = detail::attempt([&] { control_->sync(); }).has_value();
+        if (!is_control_lost_) return;
+        auto directory = files_->directory();
+        format::Control const contents = control_->contents();
+        replace_control(directory, files_->platform(), contents);
+        control_.emplace(directory, contents);
+        is_control_lost_ = false;
     }
 
     void complete(Segment<P>& segment) {
@@ -144,7 +177,11 @@ private:
     std::optional<ControlFile<P>> control_;
     SegmentPtr unsynced_;
     std::pair<std::uint64_t, std::uint64_t> written_back_{};  // ordinal, place
-    std::optional<Error> failure_;
+    bool is_control_lost_ = false;
+    std::optional<Error> last_failure_;
+    std::uint64_t safe_ = 0;  // what was durable when it happened
+    typename P::template Atomic<std::uint64_t> failures_{0};
+    typename P::template Atomic<bool> is_poisoned_{false};
     typename P::template Atomic<std::uint64_t> durable_;
 };
 

@@ -14,14 +14,14 @@ namespace annals::inline v1::storage {
 template <Platform P>
 class Populator {
 public:
-    void follow(Segment<P> const& active, P const& platform) {
+    /// Claims in `active` reach up to `tail`.
+    void follow(Segment<P> const& active, std::uint64_t tail) {
         auto const mapping = active.writable();
         if (!mapping) return;
         if (ordinal_ != active.ordinal()) {
             ordinal_ = active.ordinal();
             populated_ = last_tail_ = 0;
         }
-        std::uint64_t const tail = active.claimed(platform).place;
         if (tail == last_tail_) return;
         std::uint64_t const since = last_tail_ == 0 ? 0 : tail - last_tail_;
         std::uint64_t const window = std::min(std::max(4 * since, least), most);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A segment in the memory of one process: its tail, its published prefix, and its mapping.
+// A segment in the memory of one process: its mapping and its published prefix.
 #pragma once
 
 #include <atomic>
@@ -21,11 +21,9 @@
 
 namespace annals::inline v1::storage {
 
-/// One segment of a partition. It lives as long as the partition, so that a thread that comes late
-/// to its tail finds the tail beyond the end and goes on to the next segment. The mapping does not:
-/// a writer keeps it until the segment is complete, readers for as long as they hold a pin.
-/// Threads: all members may be called from any thread, but `start_writing` and `stop_writing` by
-/// one.
+/// One segment of a partition. A writer keeps it mapped until it is complete, readers for as long
+/// as they hold a pin. Threads: all members may be called from any thread, but `start_writing` and
+/// `stop_writing` by one.
 template <Platform P>
 class Segment {
 public:
@@ -50,14 +48,16 @@ public:
 
     // Appending. Only in the writing process, between start_writing and stop_writing.
 
-    /// Takes the file and its writable mapping, and lets claims begin at `resume`.
-    void start_writing(File file, Mapping mapping, Extent resume) {
+    /// Opens and maps the file; what lies before `resume` is known to be published. Throws what
+    /// opening and mapping do.
+    void start_writing(Extent resume) {
+        File file = files_->open_segment(info_.ordinal, Access::write);
+        auto mapping = std::make_shared<Mapping>(file.map(Access::write));
         std::lock_guard const lock{mutex_};
         file_.emplace(std::move(file));
-        writing_ = std::make_shared<Mapping>(std::move(mapping));
+        writing_ = std::move(mapping);
         reading_ = writing_;
         bytes_ = writing_->data();
-        tail_.store(resume.packed(), std::memory_order_relaxed);
         raise_published(resume);
     }
 
@@ -82,51 +82,15 @@ public:
         return writing_;
     }
 
-    /// Claims a stretch of `bytes` (a multiple of 8) for `records`, in one atomic step that gives
-    /// number and place at once. nullopt: the segment is full; the one claim that crossed its end
-    /// has parked the end. Each thread overshoots at most once, so the tail cannot wrap.
-    [[nodiscard]] std::optional<Extent> claim(std::uint64_t records, std::uint64_t bytes) noexcept {
-        if (is_crossed()) return std::nullopt;
-        // seq_cst: whoever announces that it will sleep and then looks at the tail either sees this
-        // claim, or is seen by the claimant afterwards.
-        Extent const at = Extent::unpacked(
-            tail_.fetch_add(Extent{records, bytes}.packed(), std::memory_order_seq_cst));
-        if (at.place + bytes <= claimable_end()) return at;
-        if (at.place <= claimable_end()) park(at, bytes);
-        return std::nullopt;
-    }
-
-    /// Ends the segment where its claims end, so that no further claim succeeds.
-    void cross() noexcept {
-        if (is_crossed()) return;
-        Extent const at = Extent::unpacked(
-            tail_.fetch_add(Extent{0, info_.capacity}.packed(), std::memory_order_seq_cst));
-        if (at.place <= claimable_end()) park(at, 0);
-    }
-
-    [[nodiscard]] bool is_crossed() const noexcept {
-        return Extent::unpacked(tail_.load(std::memory_order_seq_cst)).place > claimable_end();
-    }
-
-    /// How far claims reach: the tail, or where the crossing claim parked the end.
-    [[nodiscard]] Extent claimed(P const& platform) const {
-        Extent const tail = Extent::unpacked(tail_.load(std::memory_order_seq_cst));
-        return tail.place > claimable_end() ? parked(platform) : tail;
-    }
-
-    /// Where the crossed segment ends. Waits for the few instructions between crossing and parking.
-    [[nodiscard]] Extent parked(P const& platform) const {
-        for (unsigned attempt = 0;; ++attempt) {
-            if (auto const word = parked_.load(std::memory_order_acquire)) {
-                return Extent::unpacked(word);
-            }
-            platform.relax(attempt);
-        }
-    }
-
-    /// How many bytes the claim wanted that crossed the end; the next segment should hold them.
-    [[nodiscard]] std::uint64_t bytes_needed() const noexcept {
-        return needed_.load(std::memory_order_relaxed);
+    /// Ends the waits of readers of other processes, who wait on a word in the first page.
+    void wake_readers(P const& platform) const {
+        auto const mapping = writable();
+        if (!mapping) return;
+        auto* const word =
+            reinterpret_cast<std::uint32_t*>(mapping->data() + format::wait_word_place);
+        typename P::template AtomicRef<std::uint32_t>{*word}.fetch_add(1,
+                                                                       std::memory_order_seq_cst);
+        platform.wake(word);
     }
 
     // Reading.
@@ -242,11 +206,6 @@ public:
     }
 
 private:
-    void park(Extent end, std::uint64_t needed) noexcept {
-        needed_.store(needed, std::memory_order_relaxed);
-        parked_.store(end.packed(), std::memory_order_release);
-    }
-
     void finish(std::uint64_t successor) noexcept {
         successor_.store(successor, std::memory_order_relaxed);
         finished_.store(true, std::memory_order_release);
@@ -266,10 +225,6 @@ private:
     std::weak_ptr<Mapping const> reading_;
     SegmentIndex<P> index_;
 
-    // The word that all appending threads step on has a cache line of its own.
-    alignas(64) Atomic<std::uint64_t> tail_{Extent{}.packed()};
-    alignas(64) Atomic<std::uint64_t> parked_{0};
-    Atomic<std::uint64_t> needed_{0};
     Atomic<std::uint64_t> published_{Extent{}.packed()};
     Atomic<std::uint64_t> verified_{format::first_frame_place};
     Atomic<std::uint64_t> limit_{no_limit};

@@ -20,10 +20,11 @@ public:
     using SegmentPtr = std::shared_ptr<Segment<P>>;
 
     /// A copy takes over from its base on, in one step: nobody finds the log shorter meanwhile.
-    void append(SegmentPtr segment) {
+    /// Returns the segments that it replaces.
+    std::vector<SegmentPtr> append(SegmentPtr const& segment) {
         std::lock_guard const lock{mutex_};
-        if (segment->info().is_copy()) supersede(segment->base());
-        segments_.push_back(std::move(segment));
+        segments_.push_back(segment);
+        return segment->info().is_copy() ? supersede(segment->base()) : std::vector<SegmentPtr>{};
     }
 
     void assign(std::vector<SegmentPtr> segments) {
@@ -82,13 +83,22 @@ public:
     }
 
 private:
-    void supersede(std::uint64_t offset) {
-        std::erase_if(segments_, [&](SegmentPtr const& segment) {
-            std::uint64_t const kept = offset - std::min(offset, segment->base());
-            segment->set_limit(std::min(segment->limit(), kept));
-            return kept == 0;
-        });
+    /// Ends what lies before the last segment at `offset`.
+    std::vector<SegmentPtr> supersede(std::uint64_t offset) {
+        std::vector<SegmentPtr> replaced;
+        std::vector<SegmentPtr> kept;
+        for (SegmentPtr const& segment : segments_) {
+            bool const is_last = segment == segments_.back();
+            (is_last || segment->base() < offset ? kept : replaced).push_back(segment);
+        }
+        for (SegmentPtr const& segment : segments_) {
+            if (segment == segments_.back()) break;
+            std::uint64_t const count = offset - std::min(offset, segment->base());
+            segment->set_limit(std::min(segment->limit(), count));
+        }
+        segments_ = std::move(kept);
         unfinished_ = 0;
+        return replaced;
     }
 
     /// The first index for which `holds`, which is false up to some segment and true from there on.

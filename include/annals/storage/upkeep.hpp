@@ -55,10 +55,17 @@ public:
         });
         kept_end_ = published_end;
         duty([&] { index_published(); });
-        duty([&] { writer_.start_writeback(); });
-        duty([&] { writer_.complete_rolled(); });
-        duty([&] { keep_durable(published_end, round); });
+        if (writer_.durability().is_poisoned()) {
+            duty([&] { move_on(published_end == claimed_end, round); });
+        } else {
+            duty([&] { writer_.start_writeback(); });
+            duty([&] { writer_.complete_rolled(); });
+            duty([&] { keep_durable(published_end, round); });
+        }
         duty([&] { make_spare(round); });
+        duty([&] {
+            if (auto const incident = writer_.take_incident()) detail::raise_again(*incident);
+        });
         std::string const said = trouble ? trouble->what() : "";
         if (said != told_) round.trouble = std::move(trouble);
         told_ = said;
@@ -75,6 +82,7 @@ public:
 
 private:
     static constexpr std::int64_t second = 1'000'000'000;
+    static constexpr std::int64_t rest = second / 10;  // before what failed is tried again
 
     [[nodiscard]] std::int64_t now() const { return files_.platform().steady_now().count(); }
 
@@ -91,7 +99,6 @@ private:
 
     /// What the topic promises, and once a second the watermark, for whoever opens after a death.
     void keep_durable(std::uint64_t published_end, Round& round) {
-        if (writer_.durability().failure()) return;  // it will not go away
         bool const is_interval = settings_.sync.load(std::memory_order_relaxed) == Sync::interval;
         bool const is_behind = published_end > writer_.durability().durable_offset();
         if (is_interval && is_behind && !sync_if_due(published_end)) come_again(round, sync_due());
@@ -101,11 +108,19 @@ private:
         writer_.durability().sync_control();
     }
 
+    /// After a failed sync. While a claim is open its owner may sleep, and the keeper must not.
+    void move_on(bool nothing_is_open, Round& round) {
+        if (now() < move_rest_) return come_again(round, move_rest_);
+        move_rest_ = now() + rest;
+        come_again(round, move_rest_);
+        if (nothing_is_open) writer_.move_on_after_failure();
+    }
+
     /// A full disk is not asked again at once, and told until it has room.
     void make_spare(Round& round) {
         if (!spare_trouble_ || now() >= spare_rest_) {
             spare_trouble_ = detail::attempt([&] { writer_.make_spare_where_due(); });
-            spare_rest_ = now() + second / 10;
+            spare_rest_ = now() + rest;
         }
         if (!spare_trouble_) return;
         come_again(round, spare_rest_);
@@ -120,16 +135,8 @@ private:
     /// Who waits at the end of a segment that was rolled waits on that segment's word.
     void wake_other_processes() {
         SegmentPtr const segment = segments_.first_unfinished();
-        for (SegmentPtr const& each : {woken_, segment}) {
-            auto const mapping = each ? each->writable() : nullptr;
-            if (!mapping) continue;
-            auto* const word =
-                reinterpret_cast<std::uint32_t*>(mapping->data() + format::wait_word_place);
-            typename P::template AtomicRef<std::uint32_t>{*word}.fetch_add(
-                1, std::memory_order_seq_cst);
-            files_.platform().wake(word);
-            if (each == segment) break;
-        }
+        if (woken_ && woken_ != segment) woken_->wake_readers(files_.platform());
+        if (segment) segment->wake_readers(files_.platform());
         woken_ = segment;
     }
 
@@ -141,6 +148,7 @@ private:
     std::uint64_t kept_end_ = 0;
     SegmentPtr woken_;
     std::int64_t control_synced_ = 0;
+    std::int64_t move_rest_ = 0;
     std::int64_t spare_rest_ = 0;
     std::optional<Error> spare_trouble_;
     std::string told_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The writing life of one partition: the gate before its first claim, claims, rolls, and its close.
+// The writing life of one partition: claims, rolls from one segment to the next, and its close.
 #pragma once
 
 #include <atomic>
@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <annals/config.hpp>
 #include <annals/error.hpp>
@@ -15,33 +16,14 @@
 #include <annals/options.hpp>
 #include <annals/storage/copying.hpp>
 #include <annals/storage/durability.hpp>
-#include <annals/storage/opening.hpp>
+#include <annals/storage/gate.hpp>
 #include <annals/storage/populator.hpp>
 #include <annals/storage/segment_list.hpp>
-#include <annals/storage/signal.hpp>
+#include <annals/storage/settings.hpp>
 #include <annals/storage/spare.hpp>
+#include <annals/storage/tail.hpp>
 
 namespace annals::inline v1::storage {
-
-/// What all partitions of a writing log share.
-template <Platform P>
-struct WriterContext {
-    P platform;
-    std::uint64_t segment_bytes = 0;
-    bool has_keeper = false;
-    Signal<P> keeper;  ///< wakes the keeper
-
-    WriterContext(P machine, std::uint64_t bytes, bool keeper_runs)
-        : platform{machine}, segment_bytes{bytes}, has_keeper{keeper_runs}, keeper{machine} {}
-};
-
-/// What a topic promises, changeable while it is written to.
-template <Platform P>
-struct TopicSettings {
-    typename P::template Atomic<Sync> sync{Sync::interval};
-    typename P::template Atomic<std::int64_t> sync_interval{1'000'000'000};  ///< nanoseconds
-    typename P::template Atomic<Clock> clock{Clock::precise};
-};
 
 /// Claims and everything that makes room for them. Any thread may call any member.
 template <Platform P>
@@ -51,8 +33,9 @@ public:
     using Extent = format::Extent;
 
     struct Claimed {
-        Segment<P>* segment;
+        Segment<P>& segment;  ///< alive until the claim is published
         Extent at;
+        Offset first;
     };
 
     Writer(std::shared_ptr<SegmentFiles<P> const> files, std::shared_ptr<WriterContext<P>> context,
@@ -63,11 +46,9 @@ public:
           settings_{std::move(settings)},
           segments_{segments},
           durability_{files_, segments, opened.durable},
-          opened_{std::move(opened)},
-          refusal_{opened_.refusal},
-          spare_{files_, opened_.spare, opened_.next_ordinal} {
-        opened_.segments.clear();  // the list has them
-    }
+          refusal_{opened.refusal},
+          spare_{files_, opened.spare, opened.next_ordinal},
+          gate_{files_, segments, std::move(opened)} {}
 
     [[nodiscard]] WriterContext<P> const& context() const noexcept { return *context_; }
     [[nodiscard]] Durability<P>& durability() noexcept { return durability_; }
@@ -88,72 +69,88 @@ public:
     /// can be none: `no_space`, `closed`, `sync_failed` and the like.
     [[nodiscard]] Claimed claim(std::uint64_t records, std::uint64_t bytes) {
         for (;;) {
-            Segment<P>* const segment = active_.load(std::memory_order_acquire);
-            if (segment) {
-                if (auto const at = segment->claim(records, bytes)) {
-                    hint_keeper(*segment, *at, bytes);
-                    return {segment, *at};
+            Tail<P>* const tail = tail_.load(std::memory_order_acquire);
+            if (tail) {
+                if (auto const at = tail->claim(records, bytes)) {
+                    Segment<P>& segment = tail->segment();
+                    hint_keeper(segment, *at, bytes);
+                    return {segment, *at, Offset{tail->base() + at->count}};
                 }
             }
-            make_room(segment);
+            make_room(tail);
         }
     }
 
     /// The offset behind all claims that stand now.
     [[nodiscard]] std::uint64_t claimed_end() const {
-        Segment<P> const* const active = active_.load(std::memory_order_seq_cst);
-        return active ? active->base() + active->claimed(context_->platform).count : opened_.end;
+        Tail<P> const* const tail = tail_.load(std::memory_order_seq_cst);
+        return tail ? tail->base() + tail->claimed(context_->platform).count : gate_.end();
     }
 
-    /// The segment that claims go to; null before the first claim.
-    [[nodiscard]] Segment<P>* active() const noexcept {
-        return active_.load(std::memory_order_seq_cst);
+    /// Whether anything was claimed in this life.
+    [[nodiscard]] bool has_begun() const noexcept {
+        return tail_.load(std::memory_order_seq_cst) != nullptr;
     }
-
-    [[nodiscard]] bool has_begun() const noexcept { return active() != nullptr; }
 
     /// Makes the next segment if the active one is half full. For the keeper.
     void make_spare_where_due() {
-        Segment<P> const* const active = this->active();
+        auto const [tail, active] = active_pair();
         if (!active || is_refused()) return;
-        Extent const tail = active->claimed(context_->platform);
-        if (tail.place * 2 < active->info().capacity) return;
-        spare_.make_where_missing(next_capacity(*active, 0), blocks());
+        if (tail->claimed(context_->platform).place * 2 < active->info().capacity) return;
+        spare_.make_where_missing(next_capacity(*active, 0), settings_->blocks());
     }
 
     /// For the keeper.
     void populate_ahead() {
-        if (Segment<P> const* const active = this->active()) {
-            populator_.follow(*active, context_->platform);
-        }
+        auto const [tail, active] = active_pair();
+        if (active) populator_.follow(*active, tail->claimed(context_->platform).place);
     }
 
     /// Syncs and completes what was rolled. By the keeper, or by whoever rolled where there is
     /// none.
     void complete_rolled() {
-        if (SegmentPtr const active = segments_.last(); active && has_begun()) {
-            refuse_after_failure([&] { durability_.complete_before(active); });
-        }
+        SegmentPtr const active = segments_.last();
+        if (active && has_begun()) end_after_failure([&] { durability_.complete_before(active); });
     }
 
     /// Begins writing what will be synced one day. For the keeper.
     void start_writeback() {
-        refuse_after_failure([&] { durability_.start_writeback(); });
+        end_after_failure([&] { durability_.start_writeback(); });
     }
 
     /// Makes everything published durable, unless it is known to be so up to `end` already. Throws
-    /// `sync_failed`.
+    /// `sync_failed`: then the outcome is open, and the next call, like the next claim, begins by
+    /// moving what is in doubt to a new file.
     void make_durable(std::uint64_t end) {
+        if (durability_.durable_offset() >= end) return;
         // What a death left in doubt is copied to a new file; syncing the old one proves nothing.
-        if (!has_begun() && durability_.durable_offset() < end) make_room(nullptr);
-        refuse_after_failure([&] { durability_.sync(end); });
+        if (!has_begun()) make_room(nullptr);
+        move_on_after_failure();
+        end_after_failure([&] { durability_.sync(end); });
+    }
+
+    /// Where a sync has failed: copies what is in doubt to a new file and goes on there. Waits for
+    /// the claims that stand. Throws why it cannot.
+    void move_on_after_failure() {
+        if (!durability_.is_poisoned()) return;
+        std::lock_guard const lock{roll_mutex_};
+        if (!durability_.is_poisoned()) return;
+        tail_.load(std::memory_order_relaxed)->cross();
+        move_on();
+    }
+
+    /// Told once: a sync has failed, and what was in doubt was moved.
+    [[nodiscard]] std::optional<Error> take_incident() {
+        if (!has_incident_.exchange(false, std::memory_order_relaxed)) return std::nullopt;
+        std::lock_guard const lock{roll_mutex_};
+        return std::exchange(incident_, std::nullopt);
     }
 
     /// Refuses all further claims with `error`; those that stand are not touched.
     void refuse(Error const& error) {
         std::lock_guard const lock{roll_mutex_};
         if (!refusal_) refusal_ = error;
-        if (Segment<P>* const active = this->active()) active->cross();
+        cross_active();
     }
 
     /// Ends this writing life: no more claims, all of it durable, and the control file says so.
@@ -161,15 +158,13 @@ public:
     /// then the partition counts as not closed. Call it once.
     template <class Wait>
     void close(Error const& closed, Wait const& wait_published) {
-        bool const was_refused = is_refused_after_failure();
         refuse(closed);
-        Segment<P>* const active = this->active();
-        if (!active) return;
+        if (!has_begun()) return;
         wait_published(claimed_end());
         make_durable(claimed_end());
         complete_rolled();
-        if (was_refused) return;
-        Extent const end = active->parked(context_->platform);
+        auto const [tail, active] = active_pair();
+        Extent const end = tail->claimed(context_->platform);
         durability_.set_clean({.ordinal = active->ordinal(), .count = end.count, .end = end.place});
         active->stop_writing();
     }
@@ -183,7 +178,7 @@ public:
     /// All epochs of the partition, ascending.
     [[nodiscard]] std::vector<format::Epoch> epochs() const {
         std::lock_guard const lock{roll_mutex_};
-        return opened_.control.epochs;
+        return gate_.epochs();
     }
 
     [[nodiscard]] bool is_refused() const {
@@ -192,17 +187,33 @@ public:
     }
 
 private:
-    [[nodiscard]] bool is_refused_after_failure() const {
-        std::lock_guard const lock{roll_mutex_};
-        return refusal_ && refusal_->code() != Errc::closed;
+    struct Active {
+        Tail<P>* tail = nullptr;
+        SegmentPtr segment{};
+    };
+
+    /// The segment that claims go to, kept alive, and its tail; nulls before the first claim and
+    /// for the moment of a swap.
+    [[nodiscard]] Active active_pair() const {
+        SegmentPtr last = segments_.last();
+        Tail<P>* const tail = tail_.load(std::memory_order_seq_cst);
+        if (!tail || !last || &tail->segment() != last.get()) return {};
+        return {tail, std::move(last)};
     }
 
-    /// Nothing is appended to a partition whose sync failed: nobody could tell what of it is kept.
+    void cross_active() noexcept {
+        if (Tail<P>* const tail = tail_.load(std::memory_order_relaxed)) tail->cross();
+    }
+
+    /// After a failed sync nothing more is appended to the segments that it concerns.
     template <class F>
-    void refuse_after_failure(F const& sync) {
+    void end_after_failure(F const& sync) {
         auto const error = detail::attempt(sync);
         if (!error) return;
-        if (error->code() == Errc::sync_failed) refuse(*error);
+        if (durability_.is_poisoned()) {
+            std::lock_guard const lock{roll_mutex_};
+            if (durability_.is_poisoned()) cross_active();
+        }
         detail::raise_again(*error);
     }
 
@@ -215,18 +226,15 @@ private:
     }
 
     /// `full` has no room. One thread makes some, the others sleep and find it, or get its error.
-    [[gnu::cold, gnu::noinline]] void make_room(Segment<P>* full) {
+    [[gnu::cold, gnu::noinline]] void make_room(Tail<P>* full) {
         {
             std::lock_guard const lock{roll_mutex_};
             if (refusal_) detail::raise_again(*refusal_);
-            if (active_.load(std::memory_order_relaxed) != full) return;
-            if (full) {
-                roll(*full);
-            } else {
-                open_gate();
-            }
+            if (tail_.load(std::memory_order_relaxed) != full) return;
+            if (!full) return begin();
+            if (durability_.is_poisoned()) return move_on();
+            roll(*full);
         }
-        if (!full) return;
         if (context_->has_keeper) {
             context_->keeper.notify();
         } else {
@@ -234,119 +242,106 @@ private:
         }
     }
 
-    // The gate: before the first claim of a life.
+    // All of these under the mutex of the roll.
 
-    void open_gate() {
-        bool const goes_on = opened_.resume.has_value();
-        bool const begins = segments_.last() == nullptr;
-        if (goes_on || begins) {
-            begin_clean_life();
-        } else {
-            begin_epoch();
-        }
-        ControlFile<P> control{files_->directory(), opened_.control};
-        SegmentPtr const active = goes_on ? resume_last() : begin_segment();
-        if (opened_.copy_from) control.set_syncing(0);  // what it warned of is in a new file
-        durability_.begin(std::move(control), active,
-                          opened_.copy_from ? opened_.end : durability_.durable_offset());
-        active_.store(active.get(), std::memory_order_seq_cst);
+    void begin() {
+        std::uint64_t const first = std::min(format::first_segment_bytes, context_->segment_bytes);
+        auto life = gate_.open(spare_, first, settings_->blocks());
+        Tail<P>& tail = make_tail(*life.active, life.resume);
+        if (segments_.last() != life.active) segments_.append(life.active);
+        durability_.begin(std::move(life.control), life.active, life.durable);
+        tail_.store(&tail, std::memory_order_seq_cst);
     }
 
-    /// Clears the clean mark, durably: a log that was written to and not closed must say so.
-    void begin_clean_life() {
-        auto directory = files_->directory();
-        bool is_stored = false;
-        if (opened_.has_control) {
-            is_stored = !detail::attempt([&] {
-                ControlFile<P> control{directory, opened_.control};
-                control.begin_life(context_->platform);
-                control.sync();
-            });
-        }
-        opened_.control.clean.reset();
-        if (!is_stored) replace_control(directory, context_->platform, opened_.control);
-        opened_.has_control = true;
+    [[nodiscard]] Tail<P>& make_tail(Segment<P>& segment, Extent resume) {
+        tails_.push_back(std::make_unique<Tail<P>>(segment, resume));
+        if (refusal_) tails_.back()->cross();
+        return *tails_.back();
     }
 
-    /// The writer before died: what is appended now belongs to another epoch, so that positions
-    /// committed beyond what was kept are told from what comes in their place.
-    void begin_epoch() {
-        auto directory = files_->directory();
-        format::Control control = opened_.control;
-        std::uint64_t const last = control.epochs.back().number;
-        if (!began_epoch_) control.epochs.push_back({last + 1, opened_.end});
-        control.clean.reset();
-        control.syncing = opened_.copy_from ? control.syncing : 0;
-        replace_control(directory, context_->platform, control);
-        opened_.control = std::move(control);
-        began_epoch_ = true;
-    }
-
-    [[nodiscard]] SegmentPtr resume_last() {
-        SegmentPtr const last = segments_.last();
-        auto file = files_->open_segment(last->ordinal(), Access::write);
-        auto mapping = file.map(Access::write);
-        last->start_writing(std::move(file), std::move(mapping), *opened_.resume);
-        return last;
-    }
-
-    /// The first segment of the partition, or of the epoch. Where it was made but could not be
-    /// opened, the next try goes on with it: a second one would contradict it.
-    [[nodiscard]] SegmentPtr begin_segment() {
-        if (!first_) first_ = make_first_segment();
-        SegmentInfo const& info = first_->info;
-        auto file = files_->open_segment(info.ordinal, Access::write);
-        auto mapping = file.map(Access::write);
-        auto segment = std::make_shared<Segment<P>>(files_, info);
-        segment->start_writing(std::move(file), std::move(mapping), first_->end);
-        segments_.append(segment);
-        return segment;
-    }
-
-    /// Complete before it has a name; with what must be copied.
-    [[nodiscard]] CopiedTail make_first_segment() {
-        SegmentPtr const last = segments_.last();
-        SegmentInfo const info{.ordinal = spare_.next_ordinal(),
-                               .capacity = last ? last->info().capacity : first_capacity(),
-                               .base_offset = opened_.end,
-                               .epoch = opened_.control.epochs.back().number,
-                               .predecessor = last ? last->ordinal() : 0};
-        CopiedTail made;
-        if (opened_.copy_from) {
-            OffsetRange const range{*opened_.copy_from, opened_.end};
-            made = copy_tail(*files_, segments_, info, range, blocks());
-        } else {
-            made.info = files_->create_active(info, blocks(), [](auto&, auto&) {});
-        }
-        spare_.used_ordinal(made.info.ordinal);
-        return made;
-    }
-
-    // The roll: from a full segment to the next.
-
-    /// Activates the successor, seals the old one, swaps. Done again from the start where it failed
-    /// half-way; the end was parked once and for all.
-    void roll(Segment<P>& full) {
+    /// From a full segment to the next: activates the successor, seals the old one, swaps. Done
+    /// again from the start where it failed half-way; the end was parked once and for all.
+    void roll(Tail<P>& full) {
+        Segment<P>& old = full.segment();
         Extent const end = full.parked(context_->platform);
-        SegmentInfo info = spare_.get(next_capacity(full, full.bytes_needed()), blocks());
-        info.base_offset = full.base() + end.count;
-        info.epoch = full.info().epoch;
-        info.predecessor = full.ordinal();
-        auto file = files_->open_segment(info.ordinal, Access::write);
-        auto mapping = file.map(Access::write);
-        auto const activation = format::checked(info.activation(), info.salt);
-        detail::store(mapping.data() + format::activation_place, activation);
-        P::store_point(mapping.data() + format::activation_place, sizeof activation);
+        SegmentInfo info = spare_.get(next_capacity(old, full.bytes_needed()), settings_->blocks());
+        info.base_offset = old.base() + end.count;
+        info.epoch = old.info().epoch;
+        info.predecessor = old.ordinal();
         auto next = std::make_shared<Segment<P>>(files_, info);
-        next->start_writing(std::move(file), std::move(mapping), {});
+        next->start_writing({});
+        Tail<P>& tail = make_tail(*next, {});
+        segments_.append(next);
+        // From here on nothing can fail.
+        auto const activation = format::checked(info.activation(), info.salt);
+        detail::store(next->bytes() + format::activation_place, activation);
+        P::store_point(next->bytes() + format::activation_place, sizeof activation);
+        store_seal<P>(old.bytes(), old.info().salt, end, info.ordinal);
         spare_.used();
-        segments_.append(next);  // before the seal: with that stored nothing may fail any more
-        store_seal<P>(full.bytes(), full.info().salt, end, info.ordinal);
-        active_.store(next.get(), std::memory_order_seq_cst);
+        tail_.store(&tail, std::memory_order_seq_cst);
     }
 
-    [[nodiscard]] std::uint64_t first_capacity() const noexcept {
-        return std::min(format::first_segment_bytes, context_->segment_bytes);
+    /// After a failed sync: what the disk is not known to hold is copied to a new file, durable
+    /// before it has a name, and the log goes on there. The old files are not synced again: Linux
+    /// would report success over lost pages.
+    void move_on() {
+        Tail<P>& lost = *tail_.load(std::memory_order_relaxed);
+        Segment<P>& old = lost.segment();
+        Extent const end = lost.parked(context_->platform);
+        for (unsigned attempt = 0; old.advance_published().count < end.count; ++attempt) {
+            context_->platform.relax(attempt);
+        }
+        if (!copied_) copied_ = copy_doubtful(old, old.base() + end.count);
+        auto next = std::make_shared<Segment<P>>(files_, copied_->info);
+        next->start_writing(copied_->end);
+        Tail<P>& tail = make_tail(*next, copied_->end);
+        auto const replaced = segments_.append(next);
+        store_seal<P>(old.bytes(), old.info().salt, end, next->ordinal());
+        durability_.move_to(next);
+        tail_.store(&tail, std::memory_order_seq_cst);
+        copied_.reset();
+        let_go(*next, replaced);
+        incident_ = Error{Errc::sync_failed, "a sync failed; the records from offset " +
+                                                 std::to_string(next->base()) +
+                                                 " on were copied to a new file, " + next->path() +
+                                                 ", and the log goes on there"};
+        has_incident_.store(true, std::memory_order_relaxed);
+    }
+
+    [[nodiscard]] CopiedTail copy_doubtful(Segment<P> const& old, std::uint64_t end) {
+        SegmentInfo const info{.ordinal = spare_.next_ordinal(),
+                               .capacity = old.info().capacity,
+                               .epoch = old.info().epoch,
+                               .predecessor = old.ordinal()};
+        CopiedTail copied;
+        auto const error = detail::attempt([&] {
+            copied = copy_tail(*files_, segments_, info, {durability_.durable_offset(), end},
+                               settings_->blocks());
+        });
+        if (error) {
+            // What is damaged stays so: nothing may be appended behind it.
+            if (error->code() == Errc::corrupt) refusal_ = error;
+            detail::raise_again(*error);
+        }
+        spare_.used_ordinal(copied.info.ordinal);
+        return copied;
+    }
+
+    /// Nothing is written any more to what lies before `next`; what was replaced is not needed, but
+    /// stays mapped for whoever reads in it still.
+    void let_go(Segment<P> const& next, std::vector<SegmentPtr> const& replaced) {
+        for (SegmentPtr const& each : replaced) each->wake_readers(context_->platform);
+        for (SegmentPtr const& each : segments_.snapshot()) {
+            if (each.get() == &next || !each->is_writing()) continue;
+            each->wake_readers(context_->platform);
+            each->stop_writing();
+        }
+        // Where this fails the files are found to be superseded at the next opening.
+        (void)detail::attempt([&] {
+            auto directory = files_->directory();
+            for (SegmentPtr const& each : replaced)
+                files_->remove_segment(directory, each->ordinal());
+        });
     }
 
     /// Twice the full one, up to the log's size of segments, or what the claim needs that crossed.
@@ -358,12 +353,6 @@ private:
         return std::max(std::max(doubled, fitting), format::min_segment_bytes);
     }
 
-    /// A topic that syncs each record wants blocks that need no conversion when they are synced.
-    [[nodiscard]] Blocks blocks() const noexcept {
-        return settings_->sync.load(std::memory_order_relaxed) == Sync::always ? Blocks::zeroed
-                                                                               : Blocks::reserved;
-    }
-
     std::shared_ptr<SegmentFiles<P> const> files_;
     std::shared_ptr<WriterContext<P>> context_;
     std::shared_ptr<TopicSettings<P> const> settings_;
@@ -371,15 +360,17 @@ private:
     Durability<P> durability_;
 
     mutable typename P::Mutex roll_mutex_;  // of the roll, the gate, and what follows
-    OpenedPartition<P> opened_;
     std::optional<Error> refusal_;
-    bool began_epoch_ = false;
-    std::optional<CopiedTail> first_;  // made by the gate
+    std::optional<Error> incident_;
+    typename P::template Atomic<bool> has_incident_{false};
+    std::optional<CopiedTail> copied_;  // after a failed sync, and not yet appended to
+    std::vector<std::unique_ptr<Tail<P>>> tails_;
 
     Spare<P> spare_;
+    Gate<P> gate_;
     Populator<P> populator_;
 
-    alignas(64) typename P::template Atomic<Segment<P>*> active_{nullptr};
+    alignas(64) typename P::template Atomic<Tail<P>*> tail_{nullptr};
 };
 
 }  // namespace annals::inline v1::storage

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// After a failed sync: what is in doubt is copied to a new file, and the log goes on there.
+// Wherever that fails or is cut off, nothing is lost that was promised.
+#include <annals/storage/writer.hpp>
+
+#include <cerrno>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "catch.hpp"
+#include "storage/lives.hpp"
+
+using namespace annals;
+using namespace annals::test;
+
+namespace {
+
+using Ground = Site<MemoryPlatform>;
+using Writing = Life<MemoryPlatform>;
+
+/// Nothing that lies in the file of a failed sync reaches the disk any more.
+void fail_flush(Ground& ground, Writing& life) {
+    ground.platform().fail_next(Operation::sync, EIO);
+    CHECK(code_of([&] { life.state().flush(); }) == Errc::sync_failed);
+}
+
+std::string after_power_loss(Ground& ground) {
+    Ground const lost{ground.platform().after_power_loss()};
+    return Writing{lost}.text();
+}
+
+std::string after_process_death(Ground& ground) {
+    Ground const dead{ground.platform().after_process_death()};
+    return Writing{dead}.text();
+}
+
+/// A record is durable, two are in doubt.
+struct Doubtful {
+    Ground ground{};
+    Writing life{ground};
+
+    Doubtful() {
+        life.append("a");
+        life.state().flush();
+        life.append("b");
+        life.append_batch({"c", "d"});
+        fail_flush(ground, life);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the next record after a failed sync lies in a new file, behind what was in doubt") {
+    Doubtful d;
+    CHECK(d.life.text() == "0=a 1=b 2=c 3=d");
+    CHECK(d.life.append("e") == 4);
+    CHECK(d.life.text() == "0=a 1=b 2=c 3=d 4=e");
+    CHECK(d.life.state().durable() == 4);
+    CHECK(after_power_loss(d.ground) == "0=a 1=b 2=c 3=d");
+    CHECK(d.ground.first_page(2).info.is_copy());
+    CHECK(d.ground.first_page(2).info.base_offset == 1);
+    CHECK(d.ground.first_page(2).info.epoch == 1);
+    CHECK(d.ground.control().syncing == 0);
+    CHECK(d.ground.control().watermark->ordinal == 2);
+
+    d.life.state().flush();
+    CHECK(after_power_loss(d.ground) == "0=a 1=b 2=c 3=d 4=e");
+    CHECK(after_process_death(d.ground) == "0=a 1=b 2=c 3=d 4=e");
+}
+
+TEST_CASE("a flush after a failed one makes durable by copying, not by syncing the file again") {
+    Doubtful d;
+    d.life.state().flush();
+    CHECK(d.life.state().durable() == 4);
+    CHECK(after_power_loss(d.ground) == "0=a 1=b 2=c 3=d");
+}
+
+TEST_CASE("a close after a failed sync copies what is in doubt and is clean") {
+    Doubtful d;
+    d.life.close();
+    CHECK(d.ground.control().clean);
+    CHECK(after_power_loss(d.ground) == "0=a 1=b 2=c 3=d");
+    Writing again{d.ground};
+    CHECK(again.report().ending == Ending::clean);
+    CHECK(again.append("e") == 4);
+    CHECK(d.ground.names() == "00000001.idx 00000001.seg 00000002.seg control");
+}
+
+TEST_CASE("segments that hold nothing durable are replaced whole, and go") {
+    Ground ground;
+    Writing life{ground};
+    life.append_large(20);  // over several segments, all of them completed but the last
+    auto const durable = life.state().durable();
+    REQUIRE(durable > 10);
+    // The next file is synced when it is made; then the sync of what was rolled fails.
+    ground.platform().fail_next(Operation::sync, EIO, 1);
+    while (!error_of([&] { life.append_large(1); })) {}
+    auto const end = life.state().claimed_end();
+    auto const doubtful = life.state().durable();
+    CHECK(doubtful + 7 == end);
+    CHECK(ground.files()->ordinals() == std::vector<std::uint64_t>{1, 2, 3, 4});
+    CHECK(life.append("e") == end);
+    CHECK(life.state().durable() == end);
+    CHECK(ground.files()->ordinals() == std::vector<std::uint64_t>{1, 2, 5});
+    CHECK(ground.first_page(5).info.base_offset == doubtful);
+    Ground const lost{ground.platform().after_power_loss()};
+    CHECK(Writing{lost}.report().end.value() == end);
+    life.append_large(20);
+    CHECK(after_process_death(ground) == life.text());
+}
+
+TEST_CASE("wherever moving on fails, the sender has claimed nothing and a later one goes on") {
+    auto const operation =
+        GENERATE(Operation::open, Operation::create, Operation::allocate, Operation::write,
+                 Operation::sync, Operation::rename, Operation::map, Operation::remove,
+                 Operation::list, Operation::directory_sync);
+    bool has_failed = true;
+    for (unsigned after = 0; has_failed; ++after) {
+        CAPTURE(static_cast<int>(operation), after);
+        Doubtful d;
+        d.ground.platform().fail_next(operation, operation == Operation::sync ? EIO : ENOSPC,
+                                      after);
+        auto const error = error_of([&] { d.life.append("e"); });
+        d.ground.platform().clear_failures();
+        has_failed = error.has_value();
+        std::string const expected = has_failed ? "0=a 1=b 2=c 3=d" : "0=a 1=b 2=c 3=d 4=e";
+        CHECK(d.life.text() == expected);
+        CHECK(after_process_death(d.ground) == expected);
+        CHECK(after_power_loss(d.ground).starts_with("0=a"));
+        if (has_failed && error->code() == Errc::no_space) CHECK(d.life.state().durable() == 1);
+        CHECK(d.life.append("f") == (has_failed ? 4 : 5));
+        d.life.state().flush();
+        CHECK(after_power_loss(d.ground) == d.life.text());
+        CHECK(after_process_death(d.ground) == d.life.text());
+        d.life.close();
+        CHECK(Writing{d.ground}.report().ending == Ending::clean);
+        REQUIRE(after < 50);
+        if (operation == Operation::remove && after > 5) break;  // what it fails is swallowed
+    }
+}
+
+TEST_CASE("wherever a death cuts moving on off, nothing that was promised is lost") {
+    Doubtful d;
+    auto const none = std::string{"0=a 1=b 2=c 3=d"};
+    unsigned points = 0;
+    {
+        MemoryPlatform::StoreHook const hook{[&](std::byte const*, std::size_t) {
+            ++points;
+            CAPTURE(points);
+            CHECK(after_process_death(d.ground).starts_with(none));
+            for (std::uint64_t seed = 0; seed < 20; ++seed) {
+                Ground const lost{d.ground.platform().after_power_loss(seed)};
+                Writing found{lost};
+                auto const text = found.text();
+                CHECK((none + " 4=e").starts_with(text));
+                CHECK(text.size() >= 3);
+                CHECK(found.append("x") == found.report().end.value());
+            }
+        }};
+        d.life.append("e");
+    }
+    CHECK(points > 6);
+}
+
+TEST_CASE("a record that fails its check ends the copy, and the partition refuses writes") {
+    Doubtful d;
+    auto const text = content(d.ground.directory().open_file("00000001.seg", Access::read));
+    d.ground.damage("00000001.seg", text.find('c', format::first_frame_place + 24));
+    for (int i = 0; i < 2; ++i) {
+        auto const error = error_of([&] { d.life.append("e"); });
+        REQUIRE(error);
+        CHECK(error->code() == Errc::corrupt);
+        CHECK(error->segment() == 1);
+        CHECK(error->place());
+    }
+    CHECK(code_of([&] { d.life.state().flush(); }) == Errc::corrupt);
+    CHECK(code_of([&] { d.life.close(); }) == Errc::corrupt);
+    CHECK(d.ground.names() == "00000001.seg control");
+}
+
+TEST_CASE("a second failure, of the new file, is mended in the same way") {
+    Doubtful d;
+    d.life.append("e");
+    fail_flush(d.ground, d.life);
+    CHECK(d.life.append("f") == 5);
+    CHECK(d.ground.first_page(3).info.base_offset == 4);
+    d.life.state().flush();
+    CHECK(after_power_loss(d.ground) == "0=a 1=b 2=c 3=d 4=e 5=f");
+    d.life.close();
+    CHECK(Writing{d.ground}.text() == "0=a 1=b 2=c 3=d 4=e 5=f");
+}
+
+TEST_CASE("readers that stand in the old file go on in the new one") {
+    Doubtful d;
+    BasicRecordReader<MemoryPlatform> reader{d.life.partition_state(), 0, Check::first_read};
+    RecordView first;
+    REQUIRE(reader.next(first));
+    RecordView second;
+    REQUIRE(reader.next(second));  // in doubt, and handed out all the same
+
+    auto const attachment = std::make_shared<storage::Attachment<MemoryPlatform> const>(
+        d.ground.directory(), AfterDeath::detect);
+    auto const attached =
+        std::make_shared<storage::PartitionState<MemoryPlatform>>(d.ground.files(), attachment);
+    d.life.append("e");
+    CHECK(as_text(second.value()) == "b");
+    std::string rest;
+    for (RecordView record; reader.next(record);) rest += as_text(record.value());
+    CHECK(rest == "cde");
+    attached->refresh();
+    CHECK(Writing::text_of(attached).starts_with("0=a 1=b 2=c 3=d"));
+}
+
+TEST_CASE("a control file whose sync fails is replaced, not synced again") {
+    Ground ground;
+    Writing life{ground};
+    life.append("a");
+    life.state().flush();
+    auto const before = ground.directory().open_file("control", Access::read).identity();
+    ground.platform().fail_next(Operation::sync, EIO, 0);
+    life.close();  // all is durable: what is synced is the control file alone
+    CHECK(ground.directory().open_file("control", Access::read).identity() != before);
+    CHECK(ground.control().clean);
+    Ground const lost{ground.platform().after_power_loss()};
+    Writing again{lost};
+    CHECK(again.report().ending == Ending::clean);
+    CHECK(again.text() == "0=a");
+}
