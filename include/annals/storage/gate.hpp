@@ -15,7 +15,7 @@
 #include <annals/storage/copying.hpp>
 #include <annals/storage/opening.hpp>
 #include <annals/storage/segment_list.hpp>
-#include <annals/storage/settings.hpp>
+#include <annals/storage/writer_context.hpp>
 #include <annals/storage/spare.hpp>
 
 namespace annals::inline v1::storage {

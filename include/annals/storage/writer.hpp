@@ -19,7 +19,7 @@
 #include <annals/storage/gate.hpp>
 #include <annals/storage/populator.hpp>
 #include <annals/storage/segment_list.hpp>
-#include <annals/storage/settings.hpp>
+#include <annals/storage/writer_context.hpp>
 #include <annals/storage/spare.hpp>
 #include <annals/storage/tail.hpp>
 
