@@ -140,6 +140,11 @@ public:
         std::lock_guard const lock{machine_->mutex};
         machine_->failures.push_back({operation, system_code, after});
     }
+    /// Whether something that was told to fail has not been asked for yet.
+    [[nodiscard]] bool has_failures() const {
+        std::lock_guard const lock{machine_->mutex};
+        return !machine_->failures.empty();
+    }
     void clear_failures() {
         std::lock_guard const lock{machine_->mutex};
         machine_->failures.clear();

@@ -20,12 +20,11 @@ template <Platform P>
 void write_index(SegmentFiles<P> const& files, Segment<P>& segment) {
     (void)detail::attempt([&] {
         auto directory = files.directory();
-        auto const name = format::ordinal_name(segment.ordinal(), format::index_suffix);
-        auto const unfinished = unfinished_name(name);
-        directory.remove_file(unfinished);
-        auto file = directory.create_file(unfinished);
-        file.write_at(0, format::encode_index(segment.info().salt, segment.index().contents()));
-        directory.rename(unfinished, name);
+        replace_file(directory, format::ordinal_name(segment.ordinal(), format::index_suffix),
+                     [&](auto& file) {
+                         auto const& contents = segment.index().contents();
+                         file.write_at(0, format::encode_index(segment.info().salt, contents));
+                     });
     });
 }
 

@@ -78,11 +78,11 @@ template <PlatformDirectory Directory>
     return read_whole(*file);
 }
 
-/// Makes a file that appears under `name` with what `fill(file)` writes, synced, or not at all;
-/// what had the name before is replaced. Throws what the platform throws, and leaves nothing
+/// Makes a file that appears under `name` with what `fill(file)` writes, or not at all; what had
+/// the name before is replaced. Not durable. Throws what the platform throws, and leaves nothing
 /// behind.
 template <PlatformDirectory Directory, class Fill>
-void publish_file(Directory& directory, std::string_view name, Fill const& fill) {
+void replace_file(Directory& directory, std::string_view name, Fill const& fill) {
     std::string const unfinished = unfinished_name(name);
     directory.remove_file(unfinished);
     auto file = directory.create_file(unfinished);
@@ -91,9 +91,17 @@ void publish_file(Directory& directory, std::string_view name, Fill const& fill)
         (void)detail::attempt([&] { directory.remove_file(unfinished); });
     }};
     fill(file);
-    file.sync();
     directory.rename(unfinished, name);
     remove.dismiss();
+}
+
+/// The same, and durable: the file before it has its name, and the name.
+template <PlatformDirectory Directory, class Fill>
+void publish_file(Directory& directory, std::string_view name, Fill const& fill) {
+    replace_file(directory, name, [&](auto& file) {
+        fill(file);
+        file.sync();
+    });
     directory.sync();
 }
 
@@ -125,6 +133,15 @@ void remove_tree(Directory& parent, std::string_view name) {
         }
     }
     parent.remove_directory(name);
+}
+
+/// Removes the unfinished directory of that name, if there is one. It may be visible and not
+/// durable that it has lost another name, and under that one no half of it may ever come back.
+template <PlatformDirectory Directory>
+void remove_unfinished(Directory& parent, std::string_view unfinished) {
+    if (!parent.find_directory(unfinished)) return;
+    parent.sync();
+    remove_tree(parent, unfinished);
 }
 
 }  // namespace annals::inline v1::storage

@@ -55,6 +55,7 @@ public:
         detail::UserCodeScope const scope;
         (void)detail::attempt([&] { on_event_(event); });
     }
+    void tell(Error const& error) const { tell(event_of(error)); }
 
 private:
     static constexpr std::chrono::nanoseconds tick{std::chrono::milliseconds{1}};
@@ -95,7 +96,7 @@ private:
             typename Upkeep<P>::Round upkeep;
             auto error = detail::attempt([&] { upkeep = partition->keep(); });
             if (!error) error = upkeep.trouble;
-            if (error) tell(event_of(*error));
+            if (error) tell(*error);
             round.is_busy |= upkeep.is_busy;
             if (upkeep.due && (!round.due || *upkeep.due < *round.due)) round.due = upkeep.due;
         }

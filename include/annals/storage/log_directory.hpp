@@ -2,6 +2,7 @@
 // The directory of a log: telling it from others, making it, and its lock.
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -74,7 +75,8 @@ template <PlatformDirectory Directory, Platform P>
     auto lock = directory.find_file(lock_name, Access::write);
     if (!lock) {
         // Two writers may race to make it; whoever comes second finds it.
-        (void)detail::attempt([&] { (void)directory.create_file(lock_name); });
+        auto const error = detail::attempt([&] { (void)directory.create_file(lock_name); });
+        if (error && error->system_code() != EEXIST) detail::raise_again(*error);
         lock = directory.open_file(lock_name, Access::write);
     }
     constexpr std::chrono::nanoseconds pause{std::chrono::milliseconds{5}};

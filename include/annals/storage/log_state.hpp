@@ -87,10 +87,7 @@ public:
         std::lock_guard const lock{mutex_};
         require_open();
         if (options_.read_only) forget_removed(name);
-        if (Entry const* const entry = find(name)) {
-            if (entry->error) detail::raise_again(*entry->error);
-            return entry->topic;
-        }
+        if (Entry const* const entry = find(name)) return entry->topic;
         auto topics = directory_->find_directory("topics");
         bool const exists = topics && topics->find_directory(name).has_value();
         if (exists) {
@@ -103,11 +100,12 @@ public:
             TopicState<P>::create(*directory_, platform_, name, new_meta(request));
         }
         TopicPtr const topic = load(name);
-        topics_.push_back({name, topic, {}});
+        topics_.push_back({name, topic});
         return topic;
     }
 
-    /// Ends all writing to the topic and removes it with all its records.
+    /// Ends all writing to the topic and removes it with all its records. Where that fails half-way
+    /// the next call goes on.
     void remove_topic(std::string const& name) {
         detail::require_outside_user_code();
         require_name(name, "a topic");
@@ -117,24 +115,18 @@ public:
             detail::raise(Errc::read_only, "the log was opened for reading", {.path = path()});
         }
         auto topics = directory_->open_directory("topics");
-        if (!topics.find_directory(name)) {
+        std::string const unfinished = unfinished_name(name);
+        if (topics.find_directory(name)) {
+            end_writing_for_good(name);
+            remove_unfinished(topics, unfinished);
+            topics.rename(name, unfinished);
+        } else if (!topics.find_directory(unfinished)) {
             detail::raise(Errc::not_found, "there is no such topic",
                           {.path = topics.path() + "/" + name});
         }
-        if (Entry* const entry = find(name)) {
-            // What cannot be made durable any more goes all the same.
-            (void)detail::attempt([&] {
-                if (entry->topic) end_writing(*entry->topic, "the topic was removed");
-            });
-            if (entry->topic) entry->topic->set_removed();
-            std::erase_if(topics_, [&](Entry const& each) { return each.name == name; });
-        }
-        std::string const unfinished = unfinished_name(name);
-        remove_tree(topics, unfinished);
-        topics.rename(name, unfinished);
         topics.sync();
         remove_positions(name);
-        remove_tree(topics, unfinished);
+        remove_unfinished(topics, unfinished);
     }
 
     /// Makes durable what was sent to any topic before the call.
@@ -144,9 +136,7 @@ public:
         {
             std::lock_guard const lock{mutex_};
             require_open();
-            for (Entry const& entry : topics_) {
-                if (entry.topic) open.push_back(entry.topic);
-            }
+            for (Entry const& entry : topics_) open.push_back(entry.topic);
         }
         for (TopicPtr const& topic : open) {
             for (auto const& partition : topic->partitions()) partition->flush();
@@ -165,10 +155,9 @@ public:
             keeper_.reset();
             constexpr std::string_view why = "the log was closed";
             for (Entry const& entry : topics_) {
-                if (entry.topic) refuse_writing(*entry.topic, why);  // all, before any is synced
+                refuse_writing(*entry.topic, why);  // all, before any is synced
             }
             for (Entry const& entry : topics_) {
-                if (!entry.topic) continue;
                 auto error = detail::attempt([&] { end_writing(*entry.topic, why); });
                 if (error && !first) first = std::move(error);
             }
@@ -182,7 +171,6 @@ private:
     struct Entry {
         std::string name;
         TopicPtr topic;
-        std::optional<Error> error;  ///< why it could not be opened
     };
 
     void require_options() const {
@@ -244,15 +232,16 @@ private:
         for (std::string const& name : topics()) open_existing(name);
     }
 
-    /// What was being made or removed when a writer died. Those that are there now stay.
+    /// What was being made or removed when a writer died. Those that are there now stay, and none
+    /// comes back that is half swept.
     void sweep_topics() {
         auto directory = directory_->open_directory("topics");
+        directory.sync();
         for (DirectoryEntry const& entry : directory.list()) {
             if (entry.name.starts_with(unfinished_prefix) && entry.kind == EntryKind::directory) {
                 remove_tree(directory, entry.name);
             }
         }
-        directory.sync();
         auto groups = directory_->open_directory("groups");
         for (DirectoryEntry const& entry : groups.list()) {
             if (entry.kind != EntryKind::directory) continue;
@@ -261,32 +250,29 @@ private:
         }
     }
 
-    /// One broken topic does not keep the others from being used: its error waits for who opens it.
+    /// One broken topic does not keep the others from being used: whoever asks for it gets the
+    /// error, if it is still there.
     void open_existing(std::string const& name) {
-        Entry entry{name, nullptr, std::nullopt};
-        entry.error = detail::attempt([&] { entry.topic = load(name); });
-        if (entry.error) {
-            recovery_.notes.push_back("topic " + name + ": " + entry.error->what());
-            keeper_->tell({.kind = Event::Kind::damage,
-                           .message = entry.error->what(),
-                           .path = entry.error->path()});
+        auto const error = detail::attempt([&] { topics_.push_back({name, load(name)}); });
+        if (error) {
+            recovery_.notes.push_back("topic " + name + ": " + error->what());
+            keeper_->tell(*error);
+        } else {
+            for (auto const& partition : topics_.back().topic->partitions()) {
+                PartitionRecovery const& found = partition->recovery();
+                bool const is_clean = found.ending == Ending::clean && found.notes.empty();
+                if (!is_clean) recovery_.partitions.push_back(found);
+            }
         }
-        topics_.push_back(std::move(entry));
     }
 
     [[nodiscard]] TopicPtr load(std::string const& name) {
         auto topic = std::make_shared<TopicState<P>>(directory_, platform_, name);
         if (options_.read_only) {
             topic->open_for_reading(platform_, attachment_);
-            return topic;
-        }
-        topic->open_for_writing(context_, options_.after_death);
-        keeper_->add(topic->partitions());
-        for (auto const& partition : topic->partitions()) {
-            PartitionRecovery const& found = partition->recovery();
-            if (found.ending != Ending::clean || !found.notes.empty()) {
-                recovery_.partitions.push_back(found);
-            }
+        } else {
+            topic->open_for_writing(context_, options_.after_death);
+            keeper_->add(topic->partitions());
         }
         return topic;
     }
@@ -340,6 +326,15 @@ private:
             if (error && !first) first = std::move(error);
         }
         if (first) detail::raise_again(*first);
+    }
+
+    /// What cannot be made durable any more goes all the same.
+    void end_writing_for_good(std::string const& name) {
+        Entry const* const entry = find(name);
+        if (!entry) return;
+        (void)detail::attempt([&] { end_writing(*entry->topic, "the topic was removed"); });
+        entry->topic->set_removed();
+        std::erase_if(topics_, [&](Entry const& each) { return each.name == name; });
     }
 
     void remove_positions(std::string const& topic) {

@@ -71,8 +71,10 @@ public:
         if (is_removed_.load(std::memory_order_relaxed)) {
             detail::raise(Errc::closed, "the topic was removed", {.path = path()});
         }
-        return log_->open_directory("topics").open_directory(topic_).open_directory(
-            std::to_string(partition_));
+        // Step by step, so that no more than two descriptors are open on the way.
+        auto directory = log_->open_directory("topics");
+        directory = directory.open_directory(topic_);
+        return directory.open_directory(std::to_string(partition_));
     }
     [[nodiscard]] std::string path() const {
         return log_->path() + "/topics/" + topic_ + "/" + std::to_string(partition_);

@@ -79,6 +79,8 @@ public:
     [[nodiscard]] std::uint64_t bytes_needed() const noexcept {
         return needed_.load(std::memory_order_relaxed);
     }
+    /// Whoever needed them was told that they cannot be had; who comes next may need less.
+    void forget_bytes_needed() noexcept { needed_.store(0, std::memory_order_relaxed); }
 
 private:
     void park(Extent end, std::uint64_t needed) noexcept {

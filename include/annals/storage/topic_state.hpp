@@ -44,7 +44,7 @@ public:
                        format::TopicMeta const& meta) {
         auto topics = log.open_directory("topics");
         std::string const unfinished = unfinished_name(name);
-        remove_tree(topics, unfinished);
+        remove_unfinished(topics, unfinished);
         Rollback remove{[&] {
             // Where even this fails the directory is swept at the next opening.
             (void)detail::attempt([&] { remove_tree(topics, unfinished); });

@@ -48,7 +48,12 @@ public:
           durability_{files_, segments, opened.durable},
           refusal_{opened.refusal},
           spare_{files_, opened.spare, opened.next_ordinal},
-          gate_{files_, segments, std::move(opened)} {}
+          gate_{files_, segments, std::move(opened)} {
+        context_->relief.add(*this);
+    }
+    Writer(Writer const&) = delete;
+    Writer& operator=(Writer const&) = delete;
+    ~Writer() { context_->relief.remove(*this); }
 
     [[nodiscard]] WriterContext<P> const& context() const noexcept { return *context_; }
     [[nodiscard]] Durability<P>& durability() noexcept { return durability_; }
@@ -227,19 +232,30 @@ private:
 
     /// `full` has no room. One thread makes some, the others sleep and find it, or get its error.
     [[gnu::cold, gnu::noinline]] void make_room(Tail<P>* full) {
-        {
-            std::lock_guard const lock{roll_mutex_};
-            if (refusal_) detail::raise_again(*refusal_);
-            if (tail_.load(std::memory_order_relaxed) != full) return;
-            if (!full) return begin();
-            if (durability_.is_poisoned()) return move_on();
-            roll(*full);
+        auto const work = [&] { try_to_make_room(full); };
+        auto error = detail::attempt(work);
+        if (error && is_exhaustion(*error)) {
+            error = detail::attempt([&] { context_->relief.before(work); });
         }
+        if (error) {
+            if (full) full->forget_bytes_needed();
+            detail::raise_again(*error);
+        }
+        if (!full) return;
         if (context_->has_keeper) {
             context_->keeper.notify();
         } else {
             complete_rolled();
         }
+    }
+
+    void try_to_make_room(Tail<P>* full) {
+        std::lock_guard const lock{roll_mutex_};
+        if (refusal_) detail::raise_again(*refusal_);
+        if (tail_.load(std::memory_order_relaxed) != full) return;
+        if (!full) return begin();
+        if (durability_.is_poisoned()) return move_on();
+        roll(*full);
     }
 
     // All of these under the mutex of the roll.

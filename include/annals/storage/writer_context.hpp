@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the writers of a log's partitions share, and what a topic promises.
+// What the partitions of a writing log share, and what those of a topic do.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,13 @@
 #include <annals/config.hpp>
 #include <annals/options.hpp>
 #include <annals/platform/platform.hpp>
+#include <annals/storage/relief.hpp>
 #include <annals/storage/signal.hpp>
 
 namespace annals::inline v1::storage {
+
+template <Platform P>
+class Writer;
 
 /// What all partitions of a writing log share.
 template <Platform P>
@@ -18,6 +22,7 @@ struct WriterContext {
     std::uint64_t segment_bytes = 0;
     bool has_keeper = false;
     Signal<P> keeper;  ///< wakes the keeper
+    Relief<P, Writer<P>> relief{};
 
     WriterContext(P machine, std::uint64_t bytes, bool keeper_runs)
         : platform{machine}, segment_bytes{bytes}, has_keeper{keeper_runs}, keeper{machine} {}
