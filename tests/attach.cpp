@@ -1,31 +1,26 @@
 // SPDX-License-Identifier: MIT
 // Reading a log beside its writer, in this process and from another one, while the writer writes,
 // rolls, closes, dies and is succeeded.
-#include <signal.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include <annals/annals.hpp>
 
 #include "catch.hpp"
+#include "child.hpp"
+#include "files.hpp"
 #include "world.hpp"
 
 using namespace annals;
@@ -33,68 +28,6 @@ using namespace annals::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-/// A process that runs `body(child)` and ends. The two talk in single bytes; it dies with its
-/// owner.
-class Child {
-public:
-    template <class Body>
-    explicit Child(Body body) {
-        int down[2];
-        int up[2];
-        if (::pipe(down) != 0 || ::pipe(up) != 0) std::abort();
-        process_ = ::fork();
-        if (process_ < 0) std::abort();
-        bool const is_child = process_ == 0;
-        in_ = is_child ? down[0] : up[0];
-        out_ = is_child ? up[1] : down[1];
-        ::close(is_child ? down[1] : down[0]);
-        ::close(is_child ? up[0] : up[1]);
-        if (!is_child) return;
-        int code = 9;
-        try {
-            body(*this);
-            code = 0;
-        } catch (std::exception const& error) {
-            std::fprintf(stderr, "child: %s\n", error.what());
-        }
-        ::_exit(code);
-    }
-    Child(Child const&) = delete;
-    Child& operator=(Child const&) = delete;
-    ~Child() {
-        if (process_ > 0) kill();
-        ::close(in_);
-        ::close(out_);
-    }
-
-    void say() const {
-        if (::write(out_, "x", 1) != 1) std::abort();
-    }
-    void hear() const {
-        char byte = 0;
-        if (::read(in_, &byte, 1) != 1) throw std::runtime_error{"the other process is gone"};
-    }
-    void ask() const {
-        say();
-        hear();
-    }
-    /// Its exit code.
-    int join() {
-        int status = 0;
-        ::waitpid(std::exchange(process_, 0), &status, 0);
-        return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-    }
-    void kill() {
-        ::kill(process_, SIGKILL);
-        (void)join();
-    }
-
-private:
-    pid_t process_ = 0;
-    int in_ = -1;
-    int out_ = -1;
-};
 
 template <class P>
 auto numbers(BasicLog<P>& log, TopicOptions const& options = {}) {
@@ -122,21 +55,6 @@ std::int64_t sum_of(Topic const& topic) {
 
 /// Small segments, so that a few thousand records roll often.
 LogOptions small() { return {.segment_bytes = 64u << 10}; }
-
-/// All files below the directory, with what they hold and when they last changed.
-std::map<std::string, std::pair<std::string, std::int64_t>> snapshot(std::string const& path) {
-    std::map<std::string, std::pair<std::string, std::int64_t>> files;
-    NativePlatform platform;
-    for (auto const& entry : std::filesystem::recursive_directory_iterator{path}) {
-        auto& file = files[entry.path().native()];
-        if (!entry.is_regular_file()) continue;
-        auto const directory =
-            platform.open_directory(entry.path().parent_path().native(), Access::read);
-        file.first = content(directory.open_file(entry.path().filename().native(), Access::read));
-        file.second = entry.last_write_time().time_since_epoch().count();
-    }
-    return files;
-}
 
 }  // namespace
 
@@ -316,7 +234,7 @@ TEST_CASE("reading changes no byte, also where a writer died") {
     }};
     writer.hear();
     writer.kill();
-    auto const before = snapshot(world.path);
+    auto const before = files_below(world.path);
     {
         auto reader = world.attach();
         CHECK(values_of(numbers(reader).replay()) == range(3000));
@@ -324,7 +242,7 @@ TEST_CASE("reading changes no byte, also where a writer died") {
         CHECK(consumer.poll(0ns).size() == 500);
         reader.close();
     }
-    CHECK(snapshot(world.path) == before);
+    CHECK(files_below(world.path) == before);
 }
 
 TEST_CASE("a reader needs no permission to write") {

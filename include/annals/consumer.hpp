@@ -66,6 +66,7 @@ public:
     /// `log_truncated` or `offset_out_of_range` where a position is not in the log, until a seek;
     /// `corrupt` where a record is damaged.
     [[nodiscard]] Records<K, V> poll(std::chrono::nanoseconds timeout, std::size_t max = 500) {
+        ANNALS_ASSERT(topic().process().is_this());  // a log does not go into a forked child
         detail::require_outside_user_code();
         for (auto const& partition : topic().partitions()) partition->sync_where_due();
         P const& platform = topic().platform();
@@ -170,7 +171,10 @@ private:
         Shared(Shared const&) = delete;
         Shared& operator=(Shared const&) = delete;
         ~Shared() {
-            if (!group.empty() && topic->is_writing()) topic->live_groups().leave(group);
+            if (group.empty() || !topic->is_writing()) return;
+            if (!topic->process().is_this())
+                return;  // a forked child: who had the lock is not here
+            topic->live_groups().leave(group);
         }
 
         std::shared_ptr<storage::TopicState<P>> topic;

@@ -87,6 +87,7 @@ public:
         return detail::next_random(machine_->random_state);
     }
     [[nodiscard]] BootId boot_id() const;
+    [[nodiscard]] std::uint32_t process() const noexcept { return 0; }
     void relax(unsigned) const noexcept { std::this_thread::yield(); }
     /// Returns at once if a word differs. Otherwise time passes as if nothing had happened; a wait
     /// without end throws invalid_argument, because nothing can happen.

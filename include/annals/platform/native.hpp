@@ -28,6 +28,7 @@
 #include <annals/platform/native_descriptor.hpp>
 #include <annals/platform/native_directory.hpp>
 #include <annals/platform/native_file.hpp>
+#include <annals/platform/native_process.hpp>
 #include <annals/platform/native_thread.hpp>
 #include <annals/platform/platform.hpp>
 #include <annals/types.hpp>
@@ -64,6 +65,7 @@ public:
     }
     [[nodiscard]] std::uint64_t random() const;
     [[nodiscard]] BootId boot_id() const noexcept;
+    [[nodiscard]] std::uint32_t process() const noexcept { return detail::process_number(); }
 
     void relax(unsigned attempt) const noexcept {
         if (attempt < 64) return detail::pause_processor();

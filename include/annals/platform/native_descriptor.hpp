@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -53,11 +54,16 @@ private:
                          [] { instance().replace_in_child(); });
     }
 
+    // Closed first: there may be no descriptor left but that one. And what comes in its place needs
+    // no file system, for the process may see none.
     void replace_in_child() noexcept {
-        int const nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-        for (int const number : numbers_)
-            if (::dup3(nothing, number, O_CLOEXEC) < 0) ::close(number);
-        if (nothing >= 0) ::close(nothing);
+        for (int const number : numbers_) {
+            ::close(number);
+            int const nothing = ::eventfd(0, EFD_CLOEXEC);
+            if (nothing < 0 || nothing == number) continue;
+            ::dup3(nothing, number, O_CLOEXEC);
+            ::close(nothing);
+        }
         numbers_.clear();
         mutex_.unlock();
     }
@@ -93,14 +99,14 @@ public:
     [[nodiscard]] bool try_lock(std::string const& path) {
         if (locked_) return true;
         struct flock request = whole_file(F_WRLCK);
-        auto const result =
-            retry_interrupted([&] { return ::fcntl(number_, F_OFD_SETLK, &request); });
-        if (result != 0 && errno != EAGAIN && errno != EACCES)
-            raise_system("not locked", path, errno);
-        if (result != 0) return false;
-        locked_ = true;
+        // Listed before it is locked: another thread may fork at any time.
         LockedDescriptors::instance().add(number_);
-        return true;
+        locked_ = retry_interrupted([&] { return ::fcntl(number_, F_OFD_SETLK, &request); }) == 0;
+        if (locked_) return true;
+        int const reason = errno;
+        LockedDescriptors::instance().remove(number_);
+        if (reason == EAGAIN || reason == EACCES) return false;
+        raise_system("not locked", path, reason);
     }
 
     /// Whether another open file has such a lock.

@@ -18,6 +18,7 @@
 #include <annals/config.hpp>
 #include <annals/platform/common.hpp>
 #include <annals/platform/native_descriptor.hpp>
+#include <annals/platform/native_process.hpp>
 #include <annals/platform/platform.hpp>
 #include <annals/types.hpp>
 
@@ -27,21 +28,28 @@ namespace annals::inline v1 {
 class NativeMapping {
 public:
     NativeMapping() noexcept = default;
-    NativeMapping(void* data, std::uint64_t size, std::string path) noexcept
-        : data_{static_cast<std::byte*>(data)}, size_{size}, path_{std::move(path)} {}
+    NativeMapping(void* data, std::uint64_t size, std::string path, Access access) noexcept
+        : data_{static_cast<std::byte*>(data)},
+          size_{size},
+          path_{std::move(path)},
+          access_{access} {}
 
     NativeMapping(NativeMapping&& other) noexcept
         : data_{std::exchange(other.data_, nullptr)},
           size_{std::exchange(other.size_, 0)},
-          path_{std::move(other.path_)} {}
+          path_{std::move(other.path_)},
+          access_{other.access_},
+          process_{other.process_} {}
     NativeMapping& operator=(NativeMapping other) noexcept {
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);
         path_.swap(other.path_);
+        std::swap(access_, other.access_);
+        std::swap(process_, other.process_);
         return *this;
     }
     ~NativeMapping() {
-        if (data_ != nullptr) ::munmap(data_, size_);
+        if (data_ != nullptr && is_here()) ::munmap(data_, size_);
     }
 
     [[nodiscard]] std::byte* data() const noexcept { return data_; }
@@ -65,9 +73,17 @@ private:
     static constexpr std::uint64_t page_bytes = 4096;
     static constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, absent from older headers
 
+    /// A forked child has no writable mapping of its parent, and by now perhaps something else in
+    /// that place.
+    [[nodiscard]] bool is_here() const noexcept {
+        return access_ == Access::read || process_ == detail::process_number();
+    }
+
     std::byte* data_ = nullptr;
     std::uint64_t size_ = 0;
     std::string path_;
+    Access access_ = Access::read;
+    std::uint32_t process_ = detail::process_number();
 };
 
 /// An open regular file. Its const members may be called from any threads.
@@ -215,7 +231,7 @@ inline NativeFile::Mapping NativeFile::map(Access access) const {
     int const protection = access == Access::write ? PROT_READ | PROT_WRITE : PROT_READ;
     void* const data = ::mmap(nullptr, size, protection, MAP_SHARED, descriptor_.number(), 0);
     if (data == MAP_FAILED) fail("not mapped");
-    Mapping mapping{data, size, path_};
+    Mapping mapping{data, size, path_, access};
     // A forked child that went on writing would be a second writer.
     if (access == Access::write && ::madvise(data, size, MADV_DONTFORK) != 0) fail("not mapped");
     return mapping;

@@ -22,6 +22,7 @@
 #include <annals/config.hpp>
 #include <annals/detail/chrono.hpp>
 #include <annals/platform/common.hpp>
+#include <annals/platform/native_process.hpp>
 #include <annals/platform/platform.hpp>
 
 namespace annals::inline v1 {
@@ -114,7 +115,7 @@ inline void wait_for_words(std::span<WaitWord const> words,
 }  // namespace detail
 
 /// A thread that leaves all signals to the program's other threads. Must be joined before it is
-/// destroyed or assigned to.
+/// destroyed or assigned to. A forked child has no such thread: there joining does nothing.
 class NativeThread {
 public:
     NativeThread() noexcept = default;
@@ -128,10 +129,13 @@ public:
     }
 
     NativeThread(NativeThread&& other) noexcept
-        : thread_{other.thread_}, joinable_{std::exchange(other.joinable_, false)} {}
+        : thread_{other.thread_},
+          process_{other.process_},
+          joinable_{std::exchange(other.joinable_, false)} {}
     NativeThread& operator=(NativeThread other) noexcept {
         ANNALS_ASSERT(!joinable_);
         std::swap(thread_, other.thread_);
+        std::swap(process_, other.process_);
         std::swap(joinable_, other.joinable_);
         return *this;
     }
@@ -140,7 +144,7 @@ public:
     [[nodiscard]] bool joinable() const noexcept { return joinable_; }
     void join() noexcept {
         ANNALS_ASSERT(joinable_);
-        ::pthread_join(thread_, nullptr);
+        if (process_ == detail::process_number()) ::pthread_join(thread_, nullptr);
         joinable_ = false;
     }
 
@@ -166,6 +170,7 @@ private:
     }
 
     pthread_t thread_{};
+    std::uint32_t process_ = detail::process_number();
     bool joinable_ = false;
 };
 

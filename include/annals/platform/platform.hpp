@@ -158,6 +158,7 @@ concept Platform = std::copyable<P> &&
         } -> std::same_as<std::chrono::nanoseconds>;  // a clock that is never set
     { constant.random() } -> std::same_as<std::uint64_t>;
     { constant.boot_id() } -> std::same_as<BootId>;
+    { constant.process() } -> std::same_as<std::uint32_t>;  // another number in a forked child
     // Spinning for another thread's few instructions: pauses, then yields, then sleeps a little.
     {constant.relax(attempt)};
     // Sleeps until one of the words differs or is woken, or the time is over; may return early.

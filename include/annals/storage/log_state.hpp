@@ -50,6 +50,7 @@ public:
     LogState(LogState const&) = delete;
     LogState& operator=(LogState const&) = delete;
     ~LogState() {
+        if (!process_.is_this()) return;  // in a forked child there is nothing to end
         // Who wants to know calls close().
         (void)detail::attempt([&] { close(); });
     }
@@ -81,7 +82,7 @@ public:
 
     /// The topic, made if it is not there. Its codecs are the caller's to compare.
     [[nodiscard]] TopicPtr open_topic(std::string const& name, TopicRequest const& request) {
-        detail::require_outside_user_code();
+        require_usable();
         require_name(name, "a topic");
         require_topic_options(request.options);
         std::lock_guard const lock{mutex_};
@@ -107,7 +108,7 @@ public:
     /// Ends all writing to the topic and removes it with all its records. Where that fails half-way
     /// the next call goes on.
     void remove_topic(std::string const& name) {
-        detail::require_outside_user_code();
+        require_usable();
         require_name(name, "a topic");
         std::lock_guard const lock{mutex_};
         require_open();
@@ -131,7 +132,7 @@ public:
 
     /// Makes durable what was sent to any topic before the call.
     void flush() {
-        detail::require_outside_user_code();
+        require_usable();
         std::vector<TopicPtr> open;
         {
             std::lock_guard const lock{mutex_};
@@ -146,7 +147,7 @@ public:
     /// Ends all writing, makes it durable, and frees the lock. The first error is thrown when
     /// everything is done that could be.
     void close() {
-        detail::require_outside_user_code();
+        require_usable();
         std::lock_guard const lock{mutex_};
         if (is_closed_) return;
         is_closed_ = true;
@@ -192,6 +193,11 @@ private:
         if (options.sync_interval && options.sync_interval->count() <= 0) {
             detail::raise(Errc::invalid_argument, "sync_interval must be above 0");
         }
+    }
+
+    void require_usable() const {
+        process_.require(path());
+        detail::require_outside_user_code();
     }
 
     void require_open() const {
@@ -348,6 +354,7 @@ private:
 
     LogOptions options_;
     P platform_;
+    OwnProcess<P> process_{platform_};
     std::shared_ptr<Directory> directory_;
     std::optional<File> lock_;
     std::shared_ptr<Attachment<P> const> attachment_;

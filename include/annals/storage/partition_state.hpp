@@ -16,6 +16,7 @@
 #include <annals/storage/attachment.hpp>
 #include <annals/storage/lookup.hpp>
 #include <annals/storage/opening.hpp>
+#include <annals/storage/own_process.hpp>
 #include <annals/storage/reentrancy.hpp>
 #include <annals/storage/segment_list.hpp>
 #include <annals/storage/upkeep.hpp>
@@ -55,11 +56,13 @@ public:
     [[nodiscard]] P const& platform() const noexcept { return files_->platform(); }
     [[nodiscard]] std::uint32_t partition() const noexcept { return files_->partition(); }
     [[nodiscard]] bool is_writing() const noexcept { return writer_ != nullptr; }
+    [[nodiscard]] OwnProcess<P> const& process() const noexcept { return process_; }
     [[nodiscard]] SegmentList<P> const& segments() const noexcept { return segments_; }
     [[nodiscard]] PartitionRecovery const& recovery() const noexcept { return recovery_; }
 
     /// The writer, or `read_only`.
     [[nodiscard]] Writer<P>& writer() {
+        ANNALS_ASSERT(process_.is_this());  // a log does not go into a forked child
         if (!writer_) [[unlikely]] {
             detail::raise(Errc::read_only, "the log was opened for reading",
                           {.path = files_->path()});
@@ -120,6 +123,7 @@ public:
 
     /// The end that whoever asks now must see: behind every record whose send returned before.
     [[nodiscard]] std::uint64_t end() {
+        ANNALS_ASSERT(process_.is_this());  // a log does not go into a forked child
         detail::require_outside_user_code();
         if (!writer_) {
             refresh();
@@ -321,6 +325,7 @@ private:
     }
 
     std::shared_ptr<SegmentFiles<P> const> files_;
+    OwnProcess<P> process_{files_->platform()};
     std::shared_ptr<TopicSettings<P> const> settings_;
     std::shared_ptr<Signal<P>> readers_;
     std::shared_ptr<Attachment<P> const> attachment_;

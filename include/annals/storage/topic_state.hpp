@@ -33,6 +33,7 @@ public:
     TopicState(std::shared_ptr<Directory const> log, P const& platform, std::string name)
         : log_{std::move(log)},
           name_{std::move(name)},
+          process_{platform},
           settings_{std::make_shared<TopicSettings<P>>()},
           readers_{std::make_shared<Signal<P>>(platform)},
           meta_{read_meta()} {
@@ -92,6 +93,7 @@ public:
     [[nodiscard]] Signal<P> const& readers() const noexcept { return *readers_; }
     [[nodiscard]] LiveGroups<P>& live_groups() noexcept { return live_groups_; }
     [[nodiscard]] P const& platform() const noexcept { return partitions_.front()->platform(); }
+    [[nodiscard]] OwnProcess<P> const& process() const noexcept { return process_; }
 
     /// The partition, or `invalid_argument` with how many there are.
     [[nodiscard]] PartitionPtr const& partition(std::uint32_t id) const {
@@ -141,6 +143,7 @@ public:
 
     /// Writes committed positions, unless that has ended: then another process may have the log.
     void commit(Positions<P>& positions, std::vector<format::Position> changed) {
+        process_.require(path());
         std::lock_guard const lock{mutex_};
         if (commits_ended_) detail::raise_again(*commits_ended_);
         positions.commit(std::move(changed));
@@ -187,6 +190,7 @@ private:
 
     std::shared_ptr<Directory const> log_;
     std::string name_;
+    OwnProcess<P> process_;
     std::shared_ptr<TopicSettings<P>> settings_;
     std::shared_ptr<Signal<P>> readers_;
     LiveGroups<P> live_groups_;

@@ -232,6 +232,7 @@ private:
 
     /// `full` has no room. One thread makes some, the others sleep and find it, or get its error.
     [[gnu::cold, gnu::noinline]] void make_room(Tail<P>* full) {
+        context_->process.require(files_->path());
         auto const work = [&] { try_to_make_room(full); };
         auto error = detail::attempt(work);
         if (error && is_exhaustion(*error)) {

@@ -7,6 +7,7 @@
 #include <annals/config.hpp>
 #include <annals/options.hpp>
 #include <annals/platform/platform.hpp>
+#include <annals/storage/own_process.hpp>
 #include <annals/storage/relief.hpp>
 #include <annals/storage/signal.hpp>
 
@@ -23,6 +24,7 @@ struct WriterContext {
     bool has_keeper = false;
     Signal<P> keeper;  ///< wakes the keeper
     Relief<P, Writer<P>> relief{};
+    OwnProcess<P> process{platform};
 
     WriterContext(P machine, std::uint64_t bytes, bool keeper_runs)
         : platform{machine}, segment_bytes{bytes}, has_keeper{keeper_runs}, keeper{machine} {}
