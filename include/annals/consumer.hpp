@@ -246,7 +246,11 @@ private:
             auto const error = detail::attempt([&] {
                 require_in_log(part);
                 Record<K, V> record;
-                while (records.size() < max && take(part, record)) records.push_back(record);
+                while (records.size() < max) {
+                    make_room(records, max);
+                    if (!take(part, record)) break;
+                    records.push_back(record);
+                }
             });
             if (!error) continue;
             // What was taken is handed out first; the next poll begins with the error.
@@ -255,6 +259,12 @@ private:
             return;
         }
         if (count != 0) first_ = (first_ + 1) % count;
+    }
+
+    /// Before a record is taken: where there is no memory for it, it must still be the next.
+    static void make_room(std::vector<Record<K, V>>& records, std::size_t max) {
+        if (records.size() < records.capacity()) return;
+        records.reserve(std::min(max, std::max<std::size_t>(16, 2 * records.size())));
     }
 
     /// The next record. Another process's log is looked at anew before it counts as read to its

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -150,19 +151,42 @@ inline std::string error_message(Errc code, std::string_view what, ErrorDetails 
 #endif
 }
 
+/// Made when it is first asked for, and to be asked for while there is memory.
+[[nodiscard]] inline Error const& out_of_memory() {
+    static Error const error{Errc::io_error, "io_error: out of memory"};
+    return error;
+}
+
+#if ANNALS_HAS_EXCEPTIONS
+/// What is being handled, as an error of ours. Copies of an error cannot throw, new ones can.
+[[nodiscard, gnu::cold, gnu::noinline]] inline Error handled_error() noexcept {
+    try {
+        try {
+            throw;
+        } catch (Error const& error) {
+            return error;
+        } catch (std::bad_alloc const&) {
+            return out_of_memory();
+        } catch (std::exception const& error) {
+            return Error{Errc::io_error, error.what()};
+        } catch (...) {
+            return Error{Errc::io_error, "an exception of an unknown type"};
+        }
+    } catch (std::bad_alloc const&) {
+        return out_of_memory();
+    }
+}
+#endif
+
 /// Runs `call` and returns what it threw, for the few places that must let nothing escape: the
-/// keeper's thread and destructors.
+/// keeper's thread and destructors. Nothing escapes, also where no memory is left.
 template <class F>
 [[nodiscard]] std::optional<Error> attempt(F&& call) {
 #if ANNALS_HAS_EXCEPTIONS
     try {
         call();
-    } catch (Error const& error) {
-        return error;
-    } catch (std::exception const& error) {
-        return Error{Errc::io_error, error.what()};
     } catch (...) {
-        return Error{Errc::io_error, "an exception of an unknown type"};
+        return handled_error();
     }
 #else
     call();

@@ -96,7 +96,7 @@ private:
             typename Upkeep<P>::Round upkeep;
             auto error = detail::attempt([&] { upkeep = partition->keep(); });
             if (!error) error = upkeep.trouble;
-            if (error) tell(*error);
+            if (error) (void)detail::attempt([&] { tell(*error); });
             round.is_busy |= upkeep.is_busy;
             if (upkeep.due && (!round.due || *upkeep.due < *round.due)) round.due = upkeep.due;
         }

@@ -34,6 +34,7 @@ public:
     /// Opens, and where need be makes and recovers, the log in that directory.
     LogState(std::string const& path, LogOptions options, P platform)
         : options_{std::move(options)}, platform_{std::move(platform)} {
+        (void)detail::out_of_memory();  // while there is some
         require_options();
         Access const access = options_.read_only ? Access::read : Access::write;
         directory_ = std::make_shared<Directory>(platform_.open_directory(path, access));
@@ -100,9 +101,7 @@ public:
             }
             TopicState<P>::create(*directory_, platform_, name, new_meta(request));
         }
-        TopicPtr const topic = load(name);
-        topics_.push_back({name, topic});
-        return topic;
+        return load(name);
     }
 
     /// Ends all writing to the topic and removes it with all its records. Where that fails half-way
@@ -154,12 +153,11 @@ public:
         std::optional<Error> first;
         if (!options_.read_only) {
             keeper_.reset();
-            constexpr std::string_view why = "the log was closed";
             for (Entry const& entry : topics_) {
-                refuse_writing(*entry.topic, why);  // all, before any is synced
+                refuse_writing(entry);  // all, before any is synced
             }
             for (Entry const& entry : topics_) {
-                auto error = detail::attempt([&] { end_writing(*entry.topic, why); });
+                auto error = detail::attempt([&] { end_writing(*entry.topic, entry.closed); });
                 if (error && !first) first = std::move(error);
             }
             lock_.reset();
@@ -172,6 +170,7 @@ private:
     struct Entry {
         std::string name;
         TopicPtr topic;
+        Error closed;  ///< what it throws once the log is closed
     };
 
     void require_options() const {
@@ -259,28 +258,34 @@ private:
     /// One broken topic does not keep the others from being used: whoever asks for it gets the
     /// error, if it is still there.
     void open_existing(std::string const& name) {
-        auto const error = detail::attempt([&] { topics_.push_back({name, load(name)}); });
-        if (error) {
-            recovery_.notes.push_back("topic " + name + ": " + error->what());
-            keeper_->tell(*error);
-        } else {
-            for (auto const& partition : topics_.back().topic->partitions()) {
-                PartitionRecovery const& found = partition->recovery();
-                bool const is_clean = found.ending == Ending::clean && found.notes.empty();
-                if (!is_clean) recovery_.partitions.push_back(found);
-            }
-        }
+        auto const error = detail::attempt([&] { tell_recovery(*load(name)); });
+        if (!error) return;
+        recovery_.notes.push_back("topic " + name + ": " + error->what());
+        keeper_->tell(*error);
     }
 
-    [[nodiscard]] TopicPtr load(std::string const& name) {
-        auto topic = std::make_shared<TopicState<P>>(directory_, platform_, name);
+    /// Opens a topic that exists. It is in the catalogue and in the keeper's hands, or nowhere.
+    TopicPtr load(std::string const& name) {
+        auto const topic = std::make_shared<TopicState<P>>(directory_, platform_, name);
+        Entry entry{name, topic, closed_error(*topic, "the log was closed")};
+        topics_.reserve(topics_.size() + 1);
         if (options_.read_only) {
             topic->open_for_reading(platform_, attachment_);
         } else {
             topic->open_for_writing(context_, options_.after_death);
             keeper_->add(topic->partitions());
         }
+        topics_.push_back(std::move(entry));
         return topic;
+    }
+
+    void tell_recovery(TopicState<P> const& topic) {
+        for (auto const& partition : topic.partitions()) {
+            PartitionRecovery const& found = partition->recovery();
+            if (found.ending != Ending::clean || !found.notes.empty()) {
+                recovery_.partitions.push_back(found);
+            }
+        }
     }
 
     [[nodiscard]] format::TopicMeta new_meta(TopicRequest const& request) const {
@@ -317,14 +322,12 @@ private:
         return {Errc::closed, detail::error_message(Errc::closed, why, details), details};
     }
 
-    static void refuse_writing(TopicState<P>& topic, std::string_view why) {
-        Error const closed = closed_error(topic, why);
-        for (auto const& partition : topic.partitions()) partition->refuse(closed);
+    static void refuse_writing(Entry const& entry) {
+        for (auto const& partition : entry.topic->partitions()) partition->refuse(entry.closed);
     }
 
-    void end_writing(TopicState<P>& topic, std::string_view why) {
+    void end_writing(TopicState<P>& topic, Error const& closed) {
         if (keeper_) keeper_->remove(topic.partitions());
-        Error const closed = closed_error(topic, why);
         topic.end_commits(closed);
         std::optional<Error> first;
         for (auto const& partition : topic.partitions()) {
@@ -338,7 +341,8 @@ private:
     void end_writing_for_good(std::string const& name) {
         Entry const* const entry = find(name);
         if (!entry) return;
-        (void)detail::attempt([&] { end_writing(*entry->topic, "the topic was removed"); });
+        Error const why = closed_error(*entry->topic, "the topic was removed");
+        (void)detail::attempt([&] { end_writing(*entry->topic, why); });
         entry->topic->set_removed();
         std::erase_if(topics_, [&](Entry const& each) { return each.name == name; });
     }

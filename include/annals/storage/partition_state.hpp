@@ -84,9 +84,13 @@ public:
         Sync const sync = settings_->sync.load(std::memory_order_relaxed);
         if (sync == Sync::always) [[unlikely]] {
             wait_published(end);
-            writer_->make_durable(end);
+            auto const error = detail::attempt([&] { writer_->make_durable(end); });
+            // Durable is durable, whatever went wrong behind it.
+            if (error && durable() < end) raise_sync_failed(*error);
         } else if (sync == Sync::interval && !context.has_keeper) {
-            (void)upkeep_->sync_if_due(published_end());
+            auto const error =
+                detail::attempt([&] { (void)upkeep_->sync_if_due(published_end()); });
+            if (error && error->code() == Errc::sync_failed) detail::raise_again(*error);
         }
     }
 
@@ -252,6 +256,13 @@ private:
     [[nodiscard]] bool is_beside_writer() const {
         std::lock_guard const lock{refresh_mutex_};
         return role_ == Role::live_reader;
+    }
+
+    /// The record is there, and nobody knows for how long: no other error would say so.
+    [[noreturn, gnu::cold]] void raise_sync_failed(Error const& error) const {
+        if (error.code() == Errc::sync_failed) detail::raise_again(error);
+        detail::raise(Errc::sync_failed, error.what(),
+                      {.path = error.path(), .system_code = error.system_code()});
     }
 
     void adopt(OpenedPartition<P> const& opened) {

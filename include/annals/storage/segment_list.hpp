@@ -23,8 +23,9 @@ public:
     /// Returns the segments that it replaces.
     std::vector<SegmentPtr> append(SegmentPtr const& segment) {
         std::lock_guard const lock{mutex_};
+        if (segment->info().is_copy()) return supersede(segment);
         segments_.push_back(segment);
-        return segment->info().is_copy() ? supersede(segment->base()) : std::vector<SegmentPtr>{};
+        return {};
     }
 
     void assign(std::vector<SegmentPtr> segments) {
@@ -83,19 +84,18 @@ public:
     }
 
 private:
-    /// Ends what lies before the last segment at `offset`.
-    std::vector<SegmentPtr> supersede(std::uint64_t offset) {
+    /// Ends what lies before `copy` at its base.
+    std::vector<SegmentPtr> supersede(SegmentPtr const& copy) {
         std::vector<SegmentPtr> replaced;
         std::vector<SegmentPtr> kept;
-        for (SegmentPtr const& segment : segments_) {
-            bool const is_last = segment == segments_.back();
-            (is_last || segment->base() < offset ? kept : replaced).push_back(segment);
+        replaced.reserve(segments_.size());
+        kept.reserve(segments_.size() + 1);  // from here on nothing can fail
+        for (SegmentPtr const& each : segments_) {
+            std::uint64_t const count = copy->base() - std::min(copy->base(), each->base());
+            each->set_limit(std::min(each->limit(), count));
+            (count == 0 ? replaced : kept).push_back(each);
         }
-        for (SegmentPtr const& segment : segments_) {
-            if (segment == segments_.back()) break;
-            std::uint64_t const count = offset - std::min(offset, segment->base());
-            segment->set_limit(std::min(segment->limit(), count));
-        }
+        kept.push_back(copy);
         segments_ = std::move(kept);
         unfinished_ = 0;
         return replaced;
