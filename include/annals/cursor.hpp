@@ -51,12 +51,15 @@ public:
             }
             auto const frame = segment_->frame_at(pin_, place_);
             if (frame && frame->word.state() == format::FrameState::data) [[likely]] {
-                return take(record, *frame, number);
-            }
-            if (frame && frame->word.state() == format::FrameState::voided) {
-                if (!is_sound(*frame, number)) return false;
-                place_ = frame->end;
-                offset_ += frame->records;
+                if (take(record, *frame, number)) return true;
+                if (segment_) return false;
+            } else if (frame && frame->word.state() == format::FrameState::voided) {
+                if (is_sound(*frame, number)) {
+                    place_ = frame->end;
+                    offset_ += frame->records;
+                } else if (segment_) {
+                    return false;
+                }
             } else if (!go_on() && is_end()) {
                 return false;
             }
@@ -67,6 +70,10 @@ public:
 private:
     /// Finds the segment and place of the offset that is due.
     [[nodiscard]] bool enter() {
+        return state_->find_again([&] { return find(); });
+    }
+
+    [[nodiscard]] bool find() {
         require_in_range();
         if (offset_ > state_->published_end()) return false;
         auto location = state_->locate(offset_);
@@ -93,11 +100,13 @@ private:
     [[nodiscard]] bool go_on() {
         auto next = state_->segments().after(segment_->ordinal(), offset_);
         if (!next) return false;
-        if (next->base() != offset_) {
+        typename storage::Segment<P>::Pin pin;
+        auto const error = detail::attempt([&] { pin = next->pin(); });
+        if (error || next->base() != offset_) {
             segment_.reset();
             return enter();
         }
-        pin_ = next->pin();
+        pin_ = std::move(pin);
         place_ = format::first_frame_place;
         segment_ = std::move(next);
         return true;
@@ -107,10 +116,12 @@ private:
     /// damaged, and must not look like an end.
     [[nodiscard]] bool is_end() {
         if (!segment_ || offset_ >= state_->published_end()) return true;
-        bool const just_published = offset_ - segment_->base() < segment_->limit() &&
-                                    segment_->frame_at(pin_, place_).has_value();
+        auto const frame = segment_->frame_at(pin_, place_);
+        bool const just_published = offset_ - segment_->base() < segment_->limit() && frame &&
+                                    frame->word.state() != format::FrameState::seal;
         if (just_published || state_->segments().after(segment_->ordinal(), offset_)) return false;
-        return !raise_if_damage(place_, offset_ - segment_->base());
+        (void)raise_if_damage(place_, offset_ - segment_->base());
+        return segment_ != nullptr;
     }
 
     [[nodiscard]] bool take(RecordView& record, format::FrameAt const& frame,
@@ -129,7 +140,8 @@ private:
         return true;
     }
 
-    /// Checks the frame as far as was asked. False: the log ends before it, for now.
+    /// Checks the frame as far as was asked. False: the log ends before it, for now, or another
+    /// segment has it (then none is entered).
     [[nodiscard]] bool is_sound(format::FrameAt const& frame, std::uint64_t number) {
         if (check_ == Check::never || frame.is_assumed) return true;
         std::uint64_t const verified = segment_->verified_place();
@@ -143,6 +155,11 @@ private:
     }
 
     [[gnu::cold, gnu::noinline]] bool raise_if_damage(std::uint64_t place, std::uint64_t number) {
+        state_->refresh();
+        if (state_->segments().after(segment_->ordinal(), offset_)) {
+            segment_.reset();  // a copy has taken over from what could not be made durable
+            return false;
+        }
         if (!state_->is_damage(*segment_, number)) return false;
         detail::raise(Errc::corrupt,
                       "the record at offset " + std::to_string(offset_) + " fails its check",

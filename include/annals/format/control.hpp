@@ -55,6 +55,7 @@ struct CleanMark {
     std::uint64_t count = 0;
     std::uint64_t end = 0;
     std::uint64_t check = 0;
+    [[nodiscard]] friend bool operator==(CleanMark const&, CleanMark const&) = default;
 };
 static_assert(sizeof(CleanMark) == 32);
 
@@ -69,6 +70,7 @@ struct WriterIdentity {
     std::uint64_t mount = 0;
     std::int64_t started = 0;
     std::uint64_t check = 0;
+    [[nodiscard]] friend bool operator==(WriterIdentity const&, WriterIdentity const&) = default;
 };
 static_assert(sizeof(WriterIdentity) == 56);
 
@@ -94,6 +96,7 @@ struct Beginning {
     std::uint64_t sequence = 0;
     std::uint64_t offset = 0;
     std::uint64_t check = 0;
+    [[nodiscard]] friend bool operator==(Beginning const&, Beginning const&) = default;
 };
 static_assert(sizeof(Beginning) == 24);
 

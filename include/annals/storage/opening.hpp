@@ -91,9 +91,10 @@ private:
 
     void read_first_pages() {
         for (std::uint64_t const ordinal : files_->ordinals()) {
-            auto const file = directory_.open_file(
+            auto const file = directory_.find_file(
                 format::ordinal_name(ordinal, format::segment_suffix), Access::read);
-            pages_.push_back(files_->read_first_page(file, ordinal));
+            if (!file) return pages_.clear(), read_first_pages();  // it vanished: list again
+            pages_.push_back(files_->read_first_page(*file, ordinal));
             opened_.next_ordinal = ordinal + 1;
         }
         last_.bind_watermark(pages_);

@@ -14,6 +14,7 @@
 #include <annals/config.hpp>
 #include <annals/error.hpp>
 #include <annals/storage/attachment.hpp>
+#include <annals/storage/follower.hpp>
 #include <annals/storage/lookup.hpp>
 #include <annals/storage/opening.hpp>
 #include <annals/storage/own_process.hpp>
@@ -47,9 +48,9 @@ public:
     /// A partition of a log that is only read.
     PartitionState(std::shared_ptr<SegmentFiles<P> const> files,
                    std::shared_ptr<Attachment<P> const> attachment)
-        : files_{std::move(files)}, attachment_{std::move(attachment)} {
-        std::lock_guard const lock{refresh_mutex_};
-        reopen();
+        : files_{std::move(files)},
+          follower_{std::in_place, files_, std::move(attachment), segments_} {
+        follower_->open([&](auto& opened) { adopt(opened); });
     }
 
     [[nodiscard]] SegmentFiles<P> const& files() const noexcept { return *files_; }
@@ -114,15 +115,7 @@ public:
 
     /// How far everything is published, without waiting.
     [[nodiscard]] std::uint64_t published_end() {
-        SegmentPtr segment = segments_.first_unfinished();
-        if (!segment) return beginning();
-        for (;;) {
-            Extent const extent = segment->advance_published();
-            if (!segment->is_finished()) return segment->base() + extent.count;
-            SegmentPtr next = segments_.next(segment->ordinal());
-            if (!next) return segment->base() + std::min(extent.count, segment->limit());
-            segment = std::move(next);
-        }
+        return follower_ ? find_again([&] { return find_published_end(); }) : find_published_end();
     }
 
     /// The end that whoever asks now must see: behind every record whose send returned before.
@@ -167,9 +160,24 @@ public:
     /// beyond the published end.
     [[nodiscard]] Location<P> locate(std::uint64_t offset) { return lookup_.locate(offset); }
 
+    /// What `find()` finds. Where a file vanished meanwhile it looks again, for the log begins
+    /// later now, or another writer has recovered it. Throws `closed` where the topic was removed.
+    template <class Find>
+    [[nodiscard]] auto find_again(Find const& find) -> decltype(find()) {
+        constexpr unsigned most_tries = 3;
+        for (unsigned tries = 1;; ++tries) {
+            decltype(find()) found{};
+            auto const error = detail::attempt([&] { found = find(); });
+            if (!error) return found;
+            bool const is_vanished = error->code() == Errc::not_found;
+            if (is_vanished || error->code() == Errc::corrupt) refresh();
+            if (!is_vanished || tries == most_tries) detail::raise_again(*error);
+        }
+    }
+
     /// The offset of the first record whose timestamp is at least `timestamp`, or the end.
     [[nodiscard]] std::uint64_t offset_at(std::int64_t timestamp) {
-        auto const found = lookup_.offset_at(timestamp);
+        auto const found = find_again([&] { return lookup_.offset_at(timestamp); });
         return found ? *found : published_end();
     }
 
@@ -185,28 +193,27 @@ public:
     /// All epochs, ascending.
     [[nodiscard]] std::vector<format::Epoch> epochs() const {
         if (writer_) return writer_->epochs();
-        if (auto const control = read_control(files_->directory()).control) return control->epochs;
-        std::lock_guard const lock{refresh_mutex_};
-        return epochs_;
+        if (auto const control = follower_->control()) return control->epochs;
+        std::vector<format::Epoch> epochs;
+        for (SegmentPtr const& segment : segments_.snapshot()) {
+            std::uint64_t const number = segment->info().epoch;
+            if (epochs.empty() || epochs.back().number < number) {
+                epochs.push_back({number, segment->base()});
+            }
+        }
+        return epochs;
     }
 
     // A reader of another process's log.
 
-    /// Looks for what the writer did since: new segments, its death, its successor. Nothing to do
-    /// in the writing process.
+    /// Looks for what writers did since. Nothing to do in the writing process.
     void refresh() {
-        if (writer_) return;
-        std::lock_guard const lock{refresh_mutex_};
-        if (attachment_->is_writer_alive() != (role_ == Role::live_reader)) {
-            reopen();
-        } else if (role_ == Role::live_reader) {
-            find_new_segments();
-        }
+        if (follower_) follower_->refresh([&](auto& opened) { adopt(opened); });
     }
 
     /// Whether what fails its check here is damage, not the end of what a writer has got to.
     [[nodiscard]] bool is_damage(Segment<P> const& segment, std::uint64_t number) const {
-        if (writer_ || segment.is_finished() || !is_beside_writer()) return true;
+        if (!follower_ || segment.is_finished() || !follower_->is_beside_writer()) return true;
         auto const mark = binding_watermark();
         return mark && (mark->ordinal > segment.ordinal() ||
                         (mark->ordinal == segment.ordinal() && mark->count > number));
@@ -244,7 +251,7 @@ public:
     [[nodiscard]] std::optional<WaitWord> wait_word(typename Segment<P>::Pin& pin) {
         SegmentPtr const segment = segments_.first_unfinished();
         if (!segment) return std::nullopt;
-        pin = segment->pin();
+        if (detail::attempt([&] { pin = segment->pin(); })) return std::nullopt;
         auto const* const word =
             reinterpret_cast<std::uint32_t const*>(pin->data() + format::wait_word_place);
         typename P::template AtomicRef<std::uint32_t> const shared{
@@ -253,11 +260,6 @@ public:
     }
 
 private:
-    [[nodiscard]] bool is_beside_writer() const {
-        std::lock_guard const lock{refresh_mutex_};
-        return role_ == Role::live_reader;
-    }
-
     /// The record is there, and nobody knows for how long: no other error would say so.
     [[noreturn, gnu::cold]] void raise_sync_failed(Error const& error) const {
         if (error.code() == Errc::sync_failed) detail::raise_again(error);
@@ -269,55 +271,27 @@ private:
         segments_.assign(opened.segments);
         recovery_ = opened.report;
         recovery_.end = Offset{opened.end};
-        epochs_ = opened.control.epochs;
         beginning_.store(opened.control.beginning ? opened.control.beginning->offset : 0,
                          std::memory_order_relaxed);
     }
 
-    /// Finds the log's segments anew. A writer may come or go meanwhile: what was found beside
-    /// another state of the lock counts for nothing.
-    void reopen() {
-        for (unsigned attempt = 0;; ++attempt) {
-            bool const is_live = attachment_->is_writer_alive();
-            Role const role = is_live ? Role::live_reader : Role::reader;
-            auto const error = detail::attempt([&] {
-                adopt(Opening<P>{files_, role, attachment_->rule()}.open());
-                role_ = role;
-            });
-            bool const is_settled = attachment_->is_writer_alive() == is_live;
-            if (is_settled && !error) return;
-            if ((is_settled && attempt > 2) || attempt > 100) {
-                if (error) detail::raise_again(*error);
-                return;
-            }
-            platform().relax(attempt + 64);
+    [[nodiscard]] std::uint64_t find_published_end() {
+        SegmentPtr segment = segments_.first_unfinished();
+        if (!segment) return beginning();
+        for (;;) {
+            Extent const extent = segment->advance_published();
+            if (!segment->is_finished()) return segment->base() + extent.count;
+            // Recovery may have shut out a segment that a reader has listed already.
+            if (follower_) segments_.drop_between(segment->ordinal(), segment->successor());
+            SegmentPtr next = segments_.next(segment->ordinal());
+            if (!next) return segment->base() + std::min(extent.count, segment->limit());
+            segment = std::move(next);
         }
-    }
-
-    /// What came since. Where that does not go on from what is known, another writer has recovered
-    /// the log meanwhile, and all is looked at anew.
-    void find_new_segments() {
-        auto const ordinals = files_->ordinals();
-        bool has_last = false;
-        for (std::uint64_t const ordinal : ordinals) {
-            SegmentPtr const last = segments_.last();
-            has_last = has_last || !last || ordinal == last->ordinal();
-            if (last && ordinal <= last->ordinal()) continue;
-            auto const file = files_->find_segment(ordinal);
-            if (!file) continue;  // a spare that was replaced
-            FirstPage const page = files_->read_first_page(*file, ordinal);
-            if (page.activation != format::RecordState::good) break;
-            bool const goes_on = has_last && !page.info.is_copy() &&
-                                 page.info.predecessor == (last ? last->ordinal() : 0);
-            if (!goes_on) return reopen();
-            segments_.append(std::make_shared<Segment<P>>(files_, page.info));
-        }
-        if (!has_last && segments_.last()) reopen();
     }
 
     /// What the control file says of a file that is still the one it was.
     [[nodiscard]] std::optional<format::Watermark> binding_watermark() const {
-        auto const control = read_control(files_->directory()).control;
+        auto const control = follower_->control();
         auto const mark = control ? control->watermark : std::nullopt;
         auto const file = mark ? files_->find_segment(mark->ordinal) : std::nullopt;
         if (!file) return std::nullopt;
@@ -339,17 +313,13 @@ private:
     OwnProcess<P> process_{files_->platform()};
     std::shared_ptr<TopicSettings<P> const> settings_;
     std::shared_ptr<Signal<P>> readers_;
-    std::shared_ptr<Attachment<P> const> attachment_;
     SegmentList<P> segments_;
     Lookup<P> lookup_{*files_, segments_};
     PartitionRecovery recovery_;
     typename P::template Atomic<std::uint64_t> beginning_{0};
     typename P::template Atomic<bool> is_closed_{false};
 
-    mutable typename P::Mutex refresh_mutex_;  // of a reader's view
-    Role role_ = Role::writer;
-    std::vector<format::Epoch> epochs_;
-
+    std::optional<Follower<P>> follower_;  // of a log that is only read
     std::unique_ptr<Writer<P>> writer_;
     std::unique_ptr<Upkeep<P>> upkeep_;
 };

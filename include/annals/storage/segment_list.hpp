@@ -28,6 +28,16 @@ public:
         return {};
     }
 
+    /// Drops the segments behind `ordinal` whose own lies below `successor`.
+    void drop_between(std::uint64_t ordinal, std::uint64_t successor) {
+        std::lock_guard const lock{mutex_};
+        bool const has_dropped =
+            std::erase_if(segments_, [&](SegmentPtr const& segment) {
+                return segment->ordinal() > ordinal && segment->ordinal() < successor;
+            }) != 0;
+        if (has_dropped) unfinished_ = 0;
+    }
+
     void assign(std::vector<SegmentPtr> segments) {
         std::lock_guard const lock{mutex_};
         segments_ = std::move(segments);

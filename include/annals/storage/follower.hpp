@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// How a process that only reads keeps up with a partition that others write to, one after another.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <annals/config.hpp>
+#include <annals/error.hpp>
+#include <annals/storage/attachment.hpp>
+#include <annals/storage/control_file.hpp>
+#include <annals/storage/opening.hpp>
+#include <annals/storage/segment_list.hpp>
+
+namespace annals::inline v1::storage {
+
+/// Compares what the lock and the control file say with what they said when the segments were last
+/// looked for; so a look that finds nothing new does not list the directory, however many segments
+/// there are. Any thread may call it. Borrows the list.
+template <Platform P>
+class Follower {
+public:
+    using SegmentPtr = std::shared_ptr<Segment<P>>;
+
+    Follower(std::shared_ptr<SegmentFiles<P> const> files,
+             std::shared_ptr<Attachment<P> const> attachment, SegmentList<P>& segments)
+        : files_{std::move(files)}, attachment_{std::move(attachment)}, segments_{segments} {}
+
+    /// Finds the log's segments anew; `adopt(opened)` takes over what was found.
+    template <class Adopt>
+    void open(Adopt const& adopt) {
+        std::lock_guard const lock{mutex_};
+        find_all(adopt);
+    }
+
+    /// Looks for what writers did since: new segments, a death, a successor, a new beginning.
+    /// Throws `closed` where the topic was removed.
+    template <class Adopt>
+    void refresh(Adopt const& adopt) {
+        std::lock_guard const lock{mutex_};
+        Seen const now = look();
+        if (now == seen_ && (!now.is_writer_alive || !is_at_end_of_list())) return;
+        bool const goes_on = now.is_writer_alive && seen_.is_writer_alive &&
+                             now.beginning == seen_.beginning && find_new();
+        if (goes_on) {
+            seen_ = now;
+        } else {
+            find_all(adopt);
+        }
+    }
+
+    /// Whether a writer lived when it was last looked.
+    [[nodiscard]] bool is_beside_writer() const {
+        std::lock_guard const lock{mutex_};
+        return seen_.is_writer_alive;
+    }
+
+    /// The control file; nullopt where it is missing or bad. Throws `closed` where the topic was
+    /// removed, and whatever has its name now is another.
+    [[nodiscard]] std::optional<format::Control> control() const {
+        std::optional<format::Control> control;
+        auto const error =
+            detail::attempt([&] { control = read_control(files_->directory()).control; });
+        bool const is_gone = error ? error->code() == Errc::not_found
+                                   : control && control->header.topic_id != files_->topic_id();
+        if (is_gone) {
+            files_->set_removed();
+            (void)files_->directory();  // throws
+        }
+        if (error) detail::raise_again(*error);
+        return control;
+    }
+
+private:
+    /// What changes whenever a writer begins or ends its life, or removes old segments.
+    struct Seen {
+        bool is_writer_alive = false;
+        std::optional<format::WriterIdentity> writer{};
+        std::optional<format::CleanMark> clean{};
+        std::optional<format::Beginning> beginning{};
+        [[nodiscard]] friend bool operator==(Seen const&, Seen const&) = default;
+    };
+
+    /// So often a look is tried again that was overtaken by a writer's beginning or end.
+    static constexpr unsigned most_tries = 100;
+
+    [[nodiscard]] Seen look() const {
+        Seen seen{.is_writer_alive = attachment_->is_writer_alive()};
+        if (auto const control = this->control()) {
+            seen.writer = control->writer;
+            seen.clean = control->clean;
+            seen.beginning = control->beginning;
+        }
+        return seen;
+    }
+
+    /// Nothing can lie behind a segment that its writer has not sealed.
+    [[nodiscard]] bool is_at_end_of_list() const {
+        SegmentPtr const last = segments_.last();
+        if (!last) return true;
+        auto const error = detail::attempt([&] { (void)last->advance_published(); });
+        return error || last->is_finished();
+    }
+
+    /// What was found counts only if no writer came or went meanwhile, and a file that vanished
+    /// between listing and opening is none of the log's any more.
+    template <class Adopt>
+    void find_all(Adopt const& adopt) {
+        for (unsigned tries = 1;; ++tries) {
+            Seen const before = look();
+            std::optional<OpenedPartition<P>> found;
+            auto const error = detail::attempt([&] {
+                Role const role = before.is_writer_alive ? Role::live_reader : Role::reader;
+                found = Opening<P>{files_, role, attachment_->rule()}.open();
+            });
+            bool const is_settled = before == look() && !(error && is_vanished(*error));
+            if (!is_settled && tries < most_tries) {
+                files_->platform().relax(tries + 64);
+                continue;
+            }
+            if (error) detail::raise_again(*error);
+            adopt(*found);
+            seen_ = before;
+            return;
+        }
+    }
+
+    [[nodiscard]] static bool is_vanished(Error const& error) {
+        return error.code() == Errc::not_found;
+    }
+
+    /// Appends what came since. False: that does not go on from what is known, so another writer
+    /// has recovered the log meanwhile.
+    [[nodiscard]] bool find_new() {
+        SegmentPtr last = segments_.last();
+        bool has_last = !last;
+        for (std::uint64_t const ordinal : files_->ordinals()) {
+            has_last = has_last || ordinal == last->ordinal();
+            if (last && (ordinal <= last->ordinal() || ordinal < last->successor())) continue;
+            auto const file = files_->find_segment(ordinal);
+            if (!file) continue;  // a spare that was replaced
+            FirstPage const page = files_->read_first_page(*file, ordinal);
+            if (page.activation != format::RecordState::good) break;
+            bool const goes_on = has_last && !page.info.is_copy() &&
+                                 page.info.predecessor == (last ? last->ordinal() : 0);
+            if (!goes_on) return false;
+            last = std::make_shared<Segment<P>>(files_, page.info);
+            segments_.append(last);
+        }
+        return has_last;
+    }
+
+    std::shared_ptr<SegmentFiles<P> const> files_;
+    std::shared_ptr<Attachment<P> const> attachment_;
+    SegmentList<P>& segments_;
+    mutable typename P::Mutex mutex_;  // of what follows, and of a look as a whole
+    Seen seen_;
+};
+
+}  // namespace annals::inline v1::storage
