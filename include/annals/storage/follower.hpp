@@ -65,14 +65,13 @@ public:
         std::optional<format::Control> control;
         auto const error =
             detail::attempt([&] { control = read_control(files_->directory()).control; });
-        bool const is_gone = error ? error->code() == Errc::not_found
-                                   : control && control->header.topic_id != files_->topic_id();
-        if (is_gone) {
+        bool const is_ours = control && control->header.topic_id == files_->topic_id();
+        if (!is_ours && !files_->is_topic_there()) {
             files_->set_removed();
             (void)files_->directory();  // throws
         }
         if (error) detail::raise_again(*error);
-        return control;
+        return is_ours ? control : std::nullopt;
     }
 
 private:

@@ -12,6 +12,7 @@
 
 #include <annals/config.hpp>
 #include <annals/error.hpp>
+#include <annals/format/meta.hpp>
 #include <annals/format/segment.hpp>
 #include <annals/platform/platform.hpp>
 #include <annals/storage/file_tools.hpp>
@@ -81,6 +82,18 @@ public:
     }
     [[nodiscard]] std::string segment_path(std::uint64_t ordinal) const {
         return path() + "/" + format::ordinal_name(ordinal, format::segment_suffix);
+    }
+
+    /// Whether the directory of the topic's name is still this topic's: another process may have
+    /// removed it, and made another of that name.
+    [[nodiscard]] bool is_topic_there() const {
+        format::Id id = topic_id_;
+        auto const error = detail::attempt([&] {
+            auto const directory = log_->open_directory("topics").open_directory(topic_);
+            auto const file = directory.open_file(format::topic_meta_name, Access::read);
+            id = format::decode_topic_meta(read_whole(file), file.path()).topic_id;
+        });
+        return error ? error->code() != Errc::not_found : id == topic_id_;
     }
 
     /// The directory is about to go, and another may get its name.

@@ -20,7 +20,6 @@
 
 namespace annals::inline v1::storage {
 
-inline constexpr std::string_view topic_meta_name = "topic.meta";
 inline constexpr std::uint32_t max_partitions = 65'536;
 
 /// Shared by all handles of a topic; outlives the log's closing. Any thread may call it.
@@ -58,7 +57,7 @@ public:
                              .clean = format::CleanMark{},
                              .epochs = {{1, 0}}});
         }
-        publish_bytes(directory, topic_meta_name, format::encode_topic_meta(meta));
+        publish_bytes(directory, format::topic_meta_name, format::encode_topic_meta(meta));
         topics.rename(unfinished, name);
         remove.dismiss();
         topics.sync();
@@ -123,18 +122,14 @@ public:
         format::TopicMeta const changed = change(meta_);
         if (changed == meta_) return;
         auto directory = this->directory();
-        publish_bytes(directory, topic_meta_name, format::encode_topic_meta(changed));
+        publish_bytes(directory, format::topic_meta_name, format::encode_topic_meta(changed));
         meta_ = changed;
         apply_settings();
     }
 
     /// Whether the directory of that name is still this topic's; another process may have removed
     /// it.
-    [[nodiscard]] bool is_there() const {
-        format::Id id{};
-        auto const error = detail::attempt([&] { id = read_meta().topic_id; });
-        return error ? error->code() != Errc::not_found : id == meta().topic_id;
-    }
+    [[nodiscard]] bool is_there() const { return partitions_.front()->files().is_topic_there(); }
 
     /// Its files go: from here on its handles open none, for the name may come to mean others.
     void set_removed() noexcept {
@@ -163,10 +158,10 @@ private:
 
     [[nodiscard]] format::TopicMeta read_meta() const {
         auto const directory = this->directory();
-        auto const file = directory.find_file(topic_meta_name, Access::read);
+        auto const file = directory.find_file(format::topic_meta_name, Access::read);
         if (!file) {
             detail::raise(Errc::corrupt, "the topic's description is missing",
-                          {.path = directory.path() + "/" + std::string{topic_meta_name}});
+                          {.path = directory.path() + "/" + std::string{format::topic_meta_name}});
         }
         format::TopicMeta meta = format::decode_topic_meta(read_whole(*file), file->path());
         if (meta.partitions == 0 || meta.partitions > max_partitions) {
