@@ -95,10 +95,18 @@ private:
                        .valid_range = OffsetRange{beginning, state_->published_end()}});
     }
 
+    /// The segment that has the offset by now, where that is not the one that was entered: a later
+    /// one, or the same as whoever looked anew found it, with the voids that a dead writer left.
+    [[nodiscard]] std::shared_ptr<storage::Segment<P>> next_segment() const {
+        auto found = state_->segments().find(offset_);
+        bool const is_next = found && found != segment_ && found->ordinal() >= segment_->ordinal();
+        return is_next ? found : nullptr;
+    }
+
     /// At a seal, or where this segment holds nothing (yet): to the segment that goes on, if there
     /// is one. It is found by offset, never by the next file's name.
     [[nodiscard]] bool go_on() {
-        auto next = state_->segments().after(segment_->ordinal(), offset_);
+        auto next = next_segment();
         if (!next) return false;
         typename storage::Segment<P>::Pin pin;
         auto const error = detail::attempt([&] { pin = next->pin(); });
@@ -119,7 +127,7 @@ private:
         auto const frame = segment_->frame_at(pin_, place_);
         bool const just_published = offset_ - segment_->base() < segment_->limit() && frame &&
                                     frame->word.state() != format::FrameState::seal;
-        if (just_published || state_->segments().after(segment_->ordinal(), offset_)) return false;
+        if (just_published || next_segment()) return false;
         (void)raise_if_damage(place_, offset_ - segment_->base());
         return segment_ != nullptr;
     }
@@ -156,8 +164,8 @@ private:
 
     [[gnu::cold, gnu::noinline]] bool raise_if_damage(std::uint64_t place, std::uint64_t number) {
         state_->refresh();
-        if (state_->segments().after(segment_->ordinal(), offset_)) {
-            segment_.reset();  // a copy has taken over from what could not be made durable
+        if (next_segment()) {
+            segment_.reset();  // such as a copy of what could not be made durable
             return false;
         }
         if (!state_->is_damage(*segment_, number)) return false;

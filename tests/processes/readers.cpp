@@ -268,3 +268,87 @@ TEST_CASE("a segment that its predecessor's seal has shut out is never part of t
         CHECK(next == first + 2000);
     }
 }
+
+TEST_CASE(
+    "a reader that attached before there was a lock file knows a living writer all the same") {
+    World<MemoryPlatform> world;
+    {
+        auto log = world.open(small());
+        send(log, 0, 10);
+    }
+    world.machine.platform.open_directory(world.path, Access::write).remove_file("lock");
+    auto reader = world.attach();
+    auto consumer = numbers(reader).consumer();
+    CHECK((poll_all(consumer) == range(0, 10)));
+    auto log = world.open(small());
+    send(log, 10, 11);
+    bool is_nested = false;
+    {
+        // A claim is open, and another record is published behind it.
+        MemoryPlatform::StoreHook const hook{[&](std::byte const*, std::size_t size) {
+            if (size != sizeof(std::uint64_t) || std::exchange(is_nested, true)) return;
+            send(log, 12, 13);
+            CHECK((poll_all(consumer) == range(10, 11)));
+            CHECK(poll_all(consumer).empty());
+        }};
+        numbers(log).producer().send("k", 11);
+    }
+    CHECK(is_nested);
+    CHECK((poll_all(consumer) == range(11, 13)));
+}
+
+TEST_CASE("a reader that waits before an open claim passes over it when its owner has died") {
+    // At the first record of the log, of a segment, and in the middle; alone and in a batch.
+    constexpr std::int64_t full = ((64 << 10) - 4096 - 24) / 40;
+    for (std::int64_t const before : {std::int64_t{1}, std::int64_t{100}, full, full + 1}) {
+        CAPTURE(before);
+        World<MemoryPlatform> world;
+        auto log = world.open(small());
+        send(log, 0, before);
+        std::optional<MemoryPlatform> dead;
+        bool is_nested = false;
+        {
+            MemoryPlatform::StoreHook const hook{[&](std::byte const* at, std::size_t size) {
+                if (size != sizeof(std::uint64_t)) return;
+                bool const is_claim =
+                    format::FrameWord{detail::load<std::uint64_t>(at)}.length() == 2 * 40;
+                if (!is_claim || std::exchange(is_nested, true)) return;
+                send(log, before + 2, before + 10);
+                dead = world.machine.platform.after_process_death();
+            }};
+            numbers(log).producer().send_batch("k", {before, before + 1});
+        }
+        REQUIRE(dead);
+        auto lock = std::optional{
+            dead->open_directory(world.path, Access::read).open_file("lock", Access::write)};
+        REQUIRE(lock->try_lock());
+        MemoryLog reader{world.path, {.read_only = true}, *dead};
+        auto topic = numbers(reader);
+        auto consumer = topic.consumer();
+        auto cursor = topic.partition(0).cursor();
+        CHECK((poll_all(consumer) == range(0, before)));
+        while (cursor.next()) {
+        }
+        CHECK(poll_all(consumer).empty());
+        CHECK(topic.end_offset() == Offset{static_cast<std::uint64_t>(before)});
+        lock.reset();
+        auto const rest = range(before + 2, before + 10);
+        SECTION("nobody has recovered yet") {
+            CHECK((poll_all(consumer) == rest));
+            CHECK(consumer.lag() == 0);
+            auto const record = cursor.next();
+            REQUIRE(record);
+            CHECK(record->offset().value() == static_cast<std::uint64_t>(before + 2));
+        }
+        SECTION("the next writer has") {
+            MemoryLog writer{world.path, small(), *dead};
+            CHECK(writer.recovery().partitions.at(0).records_voided == 2);
+            if (before % 2 == 0) send(writer, before + 10, before + 11);
+            auto const polled = poll_all(consumer);
+            CHECK(polled.size() == rest.size() + (before % 2 == 0 ? 1 : 0));
+            auto const record = cursor.next();
+            REQUIRE(record);
+            CHECK(record->offset().value() == static_cast<std::uint64_t>(before + 2));
+        }
+    }
+}

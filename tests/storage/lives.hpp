@@ -194,7 +194,8 @@ private:
 template <class P>
 std::string read_only_text(Site<P> const& site, AfterDeath rule = AfterDeath::detect) {
     auto const files = site.files();
-    auto const attachment = std::make_shared<storage::Attachment<P> const>(site.directory(), rule);
+    auto const attachment = std::make_shared<storage::Attachment<P> const>(
+        std::make_shared<typename P::Directory const>(site.directory()), rule);
     return Life<P>::text_of(std::make_shared<storage::PartitionState<P>>(files, attachment));
 }
 

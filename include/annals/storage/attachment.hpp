@@ -23,13 +23,19 @@ class Attachment {
 public:
     using Directory = typename P::Directory;
 
-    Attachment(Directory const& log, AfterDeath rule)
-        : lock_{log.find_file(lock_name, Access::read)}, rule_{rule} {}
+    Attachment(std::shared_ptr<Directory const> log, AfterDeath rule)
+        : log_{std::move(log)}, lock_{log_->find_file(lock_name, Access::read)}, rule_{rule} {}
 
-    [[nodiscard]] bool is_writer_alive() const { return lock_ && lock_->is_locked(); }
+    [[nodiscard]] bool is_writer_alive() const {
+        if (lock_) return lock_->is_locked();
+        // A copied log may come without: its first writer makes it.
+        auto const made_since = log_->find_file(lock_name, Access::read);
+        return made_since && made_since->is_locked();
+    }
     [[nodiscard]] AfterDeath rule() const noexcept { return rule_; }
 
 private:
+    std::shared_ptr<Directory const> log_;
     std::optional<typename Directory::File> lock_;
     AfterDeath rule_;
 };

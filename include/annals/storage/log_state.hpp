@@ -43,7 +43,7 @@ public:
             if (!holds_log(*directory_)) {
                 detail::raise(Errc::not_found, "there is no log in this directory", {.path = path});
             }
-            attachment_ = std::make_shared<Attachment<P> const>(*directory_, options_.after_death);
+            attachment_ = std::make_shared<Attachment<P> const>(directory_, options_.after_death);
         } else {
             open_for_writing();
         }

@@ -70,12 +70,6 @@ public:
         return segments_[index == 0 ? 0 : index - 1];
     }
 
-    /// The next segment of the log that holds `offset` and has a higher ordinal; null: not yet.
-    [[nodiscard]] SegmentPtr after(std::uint64_t ordinal, std::uint64_t offset) const {
-        SegmentPtr const found = find(offset);
-        return found && found->ordinal() > ordinal ? found : nullptr;
-    }
-
     /// The segment behind this one; null: there is none.
     [[nodiscard]] SegmentPtr next(std::uint64_t ordinal) const {
         std::lock_guard const lock{mutex_};
