@@ -80,7 +80,7 @@ private:
         if (!location.segment) return false;
         offset_ = location.segment->base() + location.extent.count;
         place_ = location.extent.place;
-        pin_ = location.segment->pin();
+        pin_ = std::move(location.pin);
         segment_ = std::move(location.segment);
         return true;
     }
@@ -109,7 +109,7 @@ private:
         auto next = next_segment();
         if (!next) return false;
         typename storage::Segment<P>::Pin pin;
-        auto const error = detail::attempt([&] { pin = next->pin(); });
+        auto const error = detail::attempt([&] { pin = state_->pin(*next); });
         if (error || next->base() != offset_) {
             segment_.reset();
             return enter();

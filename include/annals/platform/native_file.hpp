@@ -169,10 +169,10 @@ inline void NativeFile::write_at(std::uint64_t place, Bytes bytes) {
     }
 }
 
+/// Also where the file is that large already: a copy of it may have got holes for zeros.
 inline void NativeFile::allocate(std::uint64_t size, Blocks blocks) {
     auto const old_size = this->size();
-    if (size <= old_size) return;
-    check_size_limit(size);
+    if (size > old_size) check_size_limit(size);
     // Not posix_fallocate: where the file system cannot, glibc's takes a sparse file for enough.
     auto const result = detail::retry_interrupted(
         [&] { return ::fallocate(descriptor_.number(), 0, 0, static_cast<off_t>(size)); });

@@ -91,7 +91,7 @@ concept PlatformFile = std::movable<F> &&
         constant.read_at(n, out)
         } -> std::same_as<std::size_t>;  // (place, out): bytes read; fewer only at the end
     {file.write_at(n, in)};              // (place, bytes): all of them, or throws
-    {file.allocate(n, blocks)};          // size and zero-filled blocks up to n; throws no_space
+    {file.allocate(n, blocks)};  // blocks up to n, and at least that size; throws no_space
     {file.punch(n, n)};  // (place, length): reads as zeros, gives the blocks back if it can
     {file.start_writeback(n, n)};  // (place, length): asks the kernel to begin writing; no promise
     {file.sync()};                 // data and size are durable, or throws sync_failed

@@ -110,10 +110,16 @@ public:
 private:
     using File = typename Directory::File;
 
-    ControlFile(File const& file, format::Control const& control)
-        : mapping_{file.map(Access::write)},
+    ControlFile(File file, format::Control const& control)
+        : mapping_{map_with_blocks(file)},
           identity_{file.identity()},
           sequence_{control.watermark ? control.watermark->sequence : 0} {}
+
+    /// A copy of the file may have got holes for zeros; storing there could be a signal.
+    [[nodiscard]] static Mapping map_with_blocks(File& file) {
+        file.allocate(file.size(), Blocks::reserved);
+        return file.map(Access::write);
+    }
 
     template <class T>
     void put(std::uint64_t place, T const& value) noexcept {

@@ -56,10 +56,13 @@ public:
         sync_segments(SegmentPtr{});
     }
 
-    /// Syncs and completes segments that were rolled, up to but without `active`.
-    void complete_before(SegmentPtr const& active) {
+    /// Syncs and completes segments that were rolled, up to but without `active`. False: there was
+    /// none.
+    bool complete_before(SegmentPtr const& active) {
         std::lock_guard const lock{mutex_};
+        SegmentPtr const before = unsynced_;
         sync_segments(active);
+        return unsynced_ != before;
     }
 
     /// Asks the kernel to begin writing what was published, so that no sync, and no sender held up

@@ -15,8 +15,8 @@
 #include <annals/storage/copying.hpp>
 #include <annals/storage/opening.hpp>
 #include <annals/storage/segment_list.hpp>
-#include <annals/storage/writer_context.hpp>
 #include <annals/storage/spare.hpp>
+#include <annals/storage/writer_context.hpp>
 
 namespace annals::inline v1::storage {
 
@@ -53,6 +53,7 @@ public:
     [[nodiscard]] Life open(Spare<P>& spare, std::uint64_t first_capacity, Blocks blocks) {
         bool const goes_on = opened_.resume.has_value();
         bool const begins = segments_.last() == nullptr;
+        if (goes_on) files_->ensure_blocks(segments_.last()->info());
         if (goes_on || begins) {
             begin_clean_life();
         } else {

@@ -16,7 +16,8 @@ namespace annals::inline v1::storage {
 /// Where a record lies, or where the next one will.
 template <Platform P>
 struct Location {
-    std::shared_ptr<Segment<P>> segment{};
+    std::shared_ptr<Segment<P>> segment{};  ///< null: there is none
+    typename Segment<P>::Pin pin{};         ///< its memory
     format::Extent extent{};
 };
 
@@ -33,11 +34,12 @@ public:
     /// beyond the published end.
     [[nodiscard]] Location<P> locate(std::uint64_t offset) const {
         auto const segment = segments_.find(offset);
-        if (!segment || offset <= segment->base()) return {segment, {}};
+        if (!segment) return {};
         auto const pin = segment->pin();
+        if (offset <= segment->base()) return {segment, pin, {}};
         std::uint64_t const number = offset - segment->base();
         if (Extent const published = segment->advance_published(); number >= published.count) {
-            return {segment, published};
+            return {segment, pin, published};
         }
         Extent at =
             confirmed(*segment, pin, [&](auto& index) { return index.before_number(number); });
@@ -45,7 +47,7 @@ public:
             if (at.count + std::max<std::uint64_t>(frame->records, 1) > number) break;
             at = {at.count + frame->records, frame->end};
         }
-        return {segment, at};
+        return {segment, pin, at};
     }
 
     /// The offset of the first record whose timestamp is at least `timestamp`.

@@ -297,13 +297,11 @@ private:
 
     void finish() {
         for (auto& [segment, findings] : incomplete_) {
-            if (role_ == Role::writer && !last_.is_suspect) {
-                repair(*segment, findings);
-            } else if (role_ != Role::live_reader) {
-                segment->set_limit(std::min(segment->limit(), findings.end.count));
-                segment->set_finished(findings.end, segment->ordinal() + 1);
-                segment->set_gaps(std::move(findings.gaps));
-            }
+            bool const may_repair = role_ == Role::writer && !last_.is_suspect;
+            if (may_repair && is_repaired(*segment, findings)) continue;
+            segment->set_limit(std::min(segment->limit(), findings.end.count));
+            segment->set_finished(findings.end, segment->ordinal() + 1);
+            segment->set_gaps(std::move(findings.gaps));
         }
         adopt_epochs();
         if (role_ != Role::writer) return;
@@ -322,14 +320,24 @@ private:
             if (is_named) from = segment->base() + last_.watermark->count;
         }
         opened_.copy_from = opened_.durable = std::min(from, opened_.end);
-        note(
-            "a sync was under way, or failed: what is not known to be durable is copied to a new "
-            "file by the first append");
+        note("what is not known to be durable is copied to a new file by the first append");
+    }
+
+    /// Where it cannot be repaired, for want of space, say, it is read as if it had been, and the
+    /// first append copies what is not known to be durable.
+    [[nodiscard]] bool is_repaired(SegmentType& segment, Findings const& findings) {
+        auto const error = detail::attempt([&] { repair(segment, findings); });
+        if (!error) return true;
+        last_.is_suspect = true;
+        note(error->what());
+        return false;
     }
 
     /// Writes voids and the seal, gives back the blocks behind it, and completes the segment.
     void repair(SegmentType& segment, Findings const& findings) {
         auto file = files_->open_segment(segment.ordinal(), Access::write);
+        std::uint64_t const stored_end = findings.end.place + format::frame_header_bytes;
+        file.allocate(stored_end, Blocks::reserved);  // a copy may have holes
         auto mapping = file.map(Access::write);
         std::uint64_t const salt = segment.info().salt;
         for (Gap const& gap : findings.gaps) store_void<P>(mapping.data(), salt, gap);
@@ -337,7 +345,7 @@ private:
         if (needs_seal) {
             store_seal<P>(mapping.data(), salt, findings.end, opened_.next_ordinal,
                           mapping.size() - findings.end.place);
-            punch_behind(file, mapping, findings.end.place + format::frame_header_bytes);
+            punch_behind(file, mapping, stored_end);
         }
         segment.set_finished(findings.end, needs_seal ? opened_.next_ordinal : findings.successor);
         sync_marked(segment);

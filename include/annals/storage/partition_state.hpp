@@ -158,7 +158,12 @@ public:
 
     /// The record with this offset, or where it will be if it is the next; `offset` must not be
     /// beyond the published end.
-    [[nodiscard]] Location<P> locate(std::uint64_t offset) { return lookup_.locate(offset); }
+    [[nodiscard]] Location<P> locate(std::uint64_t offset) {
+        return with_relief([&] { return lookup_.locate(offset); });
+    }
+    [[nodiscard]] typename Segment<P>::Pin pin(Segment<P>& segment) {
+        return with_relief([&] { return segment.pin(); });
+    }
 
     /// What `find()` finds. Where a file vanished meanwhile it looks again, for the log begins
     /// later now, or another writer has recovered it. Throws `closed` where the topic was removed.
@@ -177,7 +182,8 @@ public:
 
     /// The offset of the first record whose timestamp is at least `timestamp`, or the end.
     [[nodiscard]] std::uint64_t offset_at(std::int64_t timestamp) {
-        auto const found = find_again([&] { return lookup_.offset_at(timestamp); });
+        auto const found =
+            find_again([&] { return with_relief([&] { return lookup_.offset_at(timestamp); }); });
         return found ? *found : published_end();
     }
 
@@ -260,6 +266,15 @@ public:
     }
 
 private:
+    /// Reading needs descriptors and mappings, too, and may run out of them.
+    template <class Work>
+    [[nodiscard]] auto with_relief(Work const& work) {
+        if (!writer_) return work();
+        decltype(work()) result;
+        writer_->relief().run([&] { result = work(); });
+        return result;
+    }
+
     /// The record is there, and nobody knows for how long: no other error would say so.
     [[noreturn, gnu::cold]] void raise_sync_failed(Error const& error) const {
         if (error.code() == Errc::sync_failed) detail::raise_again(error);

@@ -3,7 +3,9 @@
 // given back first.
 #pragma once
 
+#include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <mutex>
 #include <vector>
 
@@ -32,22 +34,39 @@ public:
         std::erase(writers_, &writer);
     }
 
-    /// Syncs and completes all sealed segments of the log, then does the work. One thread at a time
-    /// is here, so that what was given back to one is not taken by another. Throws what the work
-    /// throws.
+    /// Something was given back, here or anywhere.
+    void count() noexcept { given_back_.fetch_add(1, std::memory_order_relaxed); }
+
+    /// Does the work; where that runs out of something, syncs and completes all sealed segments of
+    /// the log and does it again, for as long as something is given back and others are quicker to
+    /// take it. Throws what the work throws.
     template <class Work>
-    void before(Work const& work) {
-        std::lock_guard const lock{mutex_};
+    void run(Work const& work) {
+        auto const error = detail::attempt(work);
+        if (!error) return;
+        if (!is_exhaustion(*error)) detail::raise_again(*error);
+        std::lock_guard const lock{mutex_};  // who was quicker comes to wait here, too
+        while (!has_run(work)) {
+        }
+    }
+
+private:
+    template <class Work>
+    [[nodiscard]] bool has_run(Work const& work) {
+        std::uint64_t const before = given_back_.load(std::memory_order_relaxed);
         for (Writer* const each : writers_) {
             // What fails here concerns that writer, which remembers it.
             (void)detail::attempt([&] { each->complete_rolled(); });
         }
-        work();
+        auto const error = detail::attempt(work);
+        bool const is_hopeless = before == given_back_.load(std::memory_order_relaxed);
+        if (error && (is_hopeless || !is_exhaustion(*error))) detail::raise_again(*error);
+        return !error;
     }
 
-private:
     typename P::Mutex mutex_;
     std::vector<Writer*> writers_;
+    typename P::template Atomic<std::uint64_t> given_back_{0};
 };
 
 }  // namespace annals::inline v1::storage

@@ -234,6 +234,12 @@ public:
         });
     }
 
+    /// Gives a file of an earlier life the blocks that a copy of it may have left out for zeros:
+    /// storing there on a full disk would be a signal. Throws `no_space`.
+    void ensure_blocks(SegmentInfo const& info) const {
+        open_segment(info.ordinal, Access::write).allocate(info.capacity, Blocks::reserved);
+    }
+
     /// Removes a segment and its index.
     void remove_segment(Directory& directory, std::uint64_t ordinal) const {
         directory.remove_file(format::ordinal_name(ordinal, format::index_suffix));

@@ -19,7 +19,10 @@ class Spare {
 public:
     Spare(std::shared_ptr<SegmentFiles<P> const> files, std::optional<SegmentInfo> const& found,
           std::uint64_t next_ordinal)
-        : files_{std::move(files)}, spare_{found}, next_ordinal_{next_ordinal} {}
+        : files_{std::move(files)},
+          spare_{found},
+          may_have_holes_{found.has_value()},
+          next_ordinal_{next_ordinal} {}
 
     /// Makes one where there is none. Throws `no_space` and the like.
     void make_where_missing(std::uint64_t capacity, Blocks blocks) {
@@ -33,6 +36,8 @@ public:
         std::lock_guard const lock{mutex_};
         if (spare_ && spare_->capacity < capacity) discard();
         if (!spare_) make(capacity, blocks);
+        if (may_have_holes_) files_->ensure_blocks(*spare_);
+        may_have_holes_ = false;
         return *spare_;
     }
 
@@ -58,6 +63,7 @@ public:
 private:
     void make(std::uint64_t capacity, Blocks blocks) {
         spare_ = files_->create_spare(next_ordinal_, capacity, blocks);
+        may_have_holes_ = false;
         ++next_ordinal_;
     }
 
@@ -70,6 +76,7 @@ private:
     std::shared_ptr<SegmentFiles<P> const> files_;
     typename P::Mutex mutex_;
     std::optional<SegmentInfo> spare_;
+    bool may_have_holes_;  ///< an earlier life made it, and it may have been copied since
     std::uint64_t next_ordinal_;
 };
 

@@ -19,9 +19,9 @@
 #include <annals/storage/gate.hpp>
 #include <annals/storage/populator.hpp>
 #include <annals/storage/segment_list.hpp>
-#include <annals/storage/writer_context.hpp>
 #include <annals/storage/spare.hpp>
 #include <annals/storage/tail.hpp>
+#include <annals/storage/writer_context.hpp>
 
 namespace annals::inline v1::storage {
 
@@ -56,6 +56,7 @@ public:
     ~Writer() { context_->relief.remove(*this); }
 
     [[nodiscard]] WriterContext<P> const& context() const noexcept { return *context_; }
+    [[nodiscard]] auto& relief() noexcept { return context_->relief; }
     [[nodiscard]] Durability<P>& durability() noexcept { return durability_; }
 
     /// The timestamp of a record that is sent now, unless the sender gave one.
@@ -115,7 +116,10 @@ public:
     /// none.
     void complete_rolled() {
         SegmentPtr const active = segments_.last();
-        if (active && has_begun()) end_after_failure([&] { durability_.complete_before(active); });
+        if (!active || !has_begun()) return;
+        end_after_failure([&] {
+            if (durability_.complete_before(active)) context_->relief.count();
+        });
     }
 
     /// Begins writing what will be synced one day. For the keeper.
@@ -233,11 +237,8 @@ private:
     /// `full` has no room. One thread makes some, the others sleep and find it, or get its error.
     [[gnu::cold, gnu::noinline]] void make_room(Tail<P>* full) {
         context_->process.require(files_->path());
-        auto const work = [&] { try_to_make_room(full); };
-        auto error = detail::attempt(work);
-        if (error && is_exhaustion(*error)) {
-            error = detail::attempt([&] { context_->relief.before(work); });
-        }
+        auto const error =
+            detail::attempt([&] { context_->relief.run([&] { try_to_make_room(full); }); });
         if (error) {
             if (full) full->forget_bytes_needed();
             detail::raise_again(*error);
