@@ -199,8 +199,10 @@ TEST_CASE("readers that stand in the old file go on in the new one") {
     RecordView second;
     REQUIRE(reader.next(second));  // in doubt, and handed out all the same
 
-    auto const attachment = std::make_shared<storage::Attachment<MemoryPlatform> const>(
-        d.ground.directory(), AfterDeath::detect);
+    using Attachment = storage::Attachment<MemoryPlatform>;
+    auto const attachment = std::make_shared<Attachment const>(
+        std::make_shared<MemoryPlatform::Directory const>(d.ground.directory()),
+        AfterDeath::detect);
     auto const attached =
         std::make_shared<storage::PartitionState<MemoryPlatform>>(d.ground.files(), attachment);
     d.life.append("e");
