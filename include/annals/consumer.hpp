@@ -74,7 +74,7 @@ public:
         bool const is_endless = timeout == std::chrono::nanoseconds::max();
         Records<K, V> records;
         for (;;) {
-            bool const is_woken = shared_->is_woken.exchange(false, std::memory_order_seq_cst);
+            bool const is_woken = shared().is_woken.exchange(false, std::memory_order_seq_cst);
             collect(records.records_, max);
             if (!records.empty() || max == 0 || is_woken) return records;
             auto const passed = platform.steady_now() - start;
@@ -85,8 +85,8 @@ public:
 
     /// Ends the poll() that is under way, or else the next one, with what it has. From any thread.
     void wakeup() noexcept {
-        shared_->is_woken.store(true, std::memory_order_seq_cst);
-        shared_->topic->readers().notify();
+        shared().is_woken.store(true, std::memory_order_seq_cst);
+        topic().readers().notify();
     }
 
     /// The offset that is read next.
@@ -182,7 +182,11 @@ private:
         typename P::template Atomic<bool> is_woken{false};
     };
 
-    [[nodiscard]] storage::TopicState<P>& topic() const noexcept { return *shared_->topic; }
+    [[nodiscard]] Shared& shared() const noexcept {
+        ANNALS_ASSERT(shared_ != nullptr);  // moved from
+        return *shared_;
+    }
+    [[nodiscard]] storage::TopicState<P>& topic() const noexcept { return *shared().topic; }
 
     [[nodiscard]] Part const& part(std::uint32_t id) const {
         (void)topic().partition(id);
@@ -305,7 +309,7 @@ private:
         if (!topic().is_writing()) return sleep_beside_writer(timeout);
         typename storage::Signal<P>::Sleeper const announced{signal};
         WaitWord const ticket = signal.ticket();
-        if (shared_->is_woken.load(std::memory_order_seq_cst)) return;
+        if (shared().is_woken.load(std::memory_order_seq_cst)) return;
         if (is_something_coming()) return platform.relax(idle_looks_++);
         require_open();
         idle_looks_ = 0;
@@ -331,7 +335,7 @@ private:
             if (auto const word = state.wait_word(pins[i])) words.push_back(*word);
             state.refresh();
         }
-        if (is_something_coming() || shared_->is_woken.load(std::memory_order_seq_cst)) return;
+        if (is_something_coming() || shared().is_woken.load(std::memory_order_seq_cst)) return;
         topic().platform().wait(words, P::has_threads ? std::min(timeout, longest) : timeout);
     }
 

@@ -31,7 +31,10 @@ public:
 
     /// The offset that is read next: behind all voids that were passed.
     [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
-    [[nodiscard]] State& state() const noexcept { return *state_; }
+    [[nodiscard]] State& state() const noexcept {
+        ANNALS_ASSERT(state_ != nullptr);  // moved from
+        return *state_;
+    }
 
     void seek(std::uint64_t offset) noexcept {
         offset_ = offset;
@@ -41,7 +44,7 @@ public:
     /// Puts the next published record below `end` into `record`. False: there is none (yet). Throws
     /// `corrupt` where the record is damaged, `offset_out_of_range` where it was removed.
     [[nodiscard]] bool next(RecordView& record, std::uint64_t end = no_end) {
-        ANNALS_ASSERT(state_->process().is_this());  // a log does not go into a forked child
+        ANNALS_ASSERT(state().process().is_this());  // a log does not go into a forked child
         while (offset_ < end) {
             if (!segment_ && !enter()) return false;
             std::uint64_t const number = offset_ - segment_->base();

@@ -141,9 +141,9 @@ public:
         }
         if (access_ == Access::read) {
             detail::raise(Errc::codec_mismatch, "opened as bytes for reading",
-                          {.path = state_->files().path()});
+                          {.path = state().files().path()});
         }
-        return detail::append_record(*state_, storage::BytesPart{key}, storage::BytesPart{value},
+        return detail::append_record(state(), storage::BytesPart{key}, storage::BytesPart{value},
                                      options.headers, options.timestamp)
             .first;
     }
@@ -151,17 +151,22 @@ public:
     /// A cursor that reads from `from` on.
     [[nodiscard]] BasicCursor<P> cursor(Offset from = Offset{}) const { return {state_, from}; }
 
-    [[nodiscard]] std::uint32_t id() const noexcept { return state_->partition(); }
-    [[nodiscard]] Offset beginning_offset() const { return Offset{state_->beginning()}; }
+    [[nodiscard]] std::uint32_t id() const noexcept { return state().partition(); }
+    [[nodiscard]] Offset beginning_offset() const { return Offset{state().beginning()}; }
     /// Behind the last record: in the writing process every one whose append had returned.
-    [[nodiscard]] Offset end_offset() const { return Offset{state_->end()}; }
+    [[nodiscard]] Offset end_offset() const { return Offset{state().end()}; }
     /// Records below it survive power loss.
-    [[nodiscard]] Offset durable_offset() const { return Offset{state_->durable()}; }
+    [[nodiscard]] Offset durable_offset() const { return Offset{state().durable()}; }
 
     /// Returns when everything appended before the call is durable. Throws `sync_failed`.
-    void flush() { state_->flush(); }
+    void flush() { state().flush(); }
 
 private:
+    [[nodiscard]] storage::PartitionState<P>& state() const noexcept {
+        ANNALS_ASSERT(state_ != nullptr);  // moved from
+        return *state_;
+    }
+
     std::shared_ptr<storage::PartitionState<P>> state_;
     Access access_;
 };

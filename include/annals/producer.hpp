@@ -115,18 +115,23 @@ public:
     /// Returns when everything sent to the topic before the call, by anyone, is durable. Throws
     /// `sync_failed`.
     void flush() {
-        for (auto const& partition : topic_->partitions()) partition->flush();
+        for (auto const& partition : topic().partitions()) partition->flush();
     }
 
 private:
+    [[nodiscard]] storage::TopicState<P>& topic() const noexcept {
+        ANNALS_ASSERT(topic_ != nullptr);  // moved from
+        return *topic_;
+    }
+
     [[nodiscard]] std::uint32_t count() const noexcept {
-        return static_cast<std::uint32_t>(topic_->partitions().size());
+        return static_cast<std::uint32_t>(topic().partitions().size());
     }
 
     RecordMetadata send_parts(detail::KeyEncoder<K> const& key,
                               detail::ValueEncoder<V> const& value, SendOptions const& options) {
         std::uint32_t const id = choose(key, options);
-        auto& state = *topic_->partitions()[id];
+        auto& state = *topic().partitions()[id];
         auto const appended =
             detail::append_record(state, key, value, options.headers, options.timestamp);
         return {id, appended.first, appended.timestamp};
@@ -136,7 +141,7 @@ private:
     BatchMetadata send_batch_parts(detail::KeyEncoder<K> const& key, Values const& values,
                                    SendOptions const& options) {
         std::uint32_t const id = choose(key, options);
-        auto& state = *topic_->partitions()[id];
+        auto& state = *topic().partitions()[id];
         auto const append = [&](auto const& parts, auto const& part_of) -> BatchMetadata {
             auto const appended = detail::append_batch(state, key, parts, part_of, options.headers,
                                                        options.timestamp);
@@ -153,13 +158,13 @@ private:
     [[nodiscard]] std::uint32_t choose(detail::KeyEncoder<K> const& key,
                                        SendOptions const& options) const {
         if (options.partition) {
-            (void)topic_->partition(*options.partition);
+            (void)topic().partition(*options.partition);
             return *options.partition;
         }
         if (partitioner_) {
             std::uint32_t const chosen =
                 partitioner_(key.present() ? std::optional{key.bytes()} : std::nullopt, count());
-            (void)topic_->partition(chosen);
+            (void)topic().partition(chosen);
             return chosen;
         }
         if (count() == 1) return 0;

@@ -38,6 +38,7 @@ public:
     [[nodiscard]] Bytes key() const {
         if (!has_key()) [[unlikely]]
             raise_absent("key");
+        ANNALS_ASSERT(pin_ != nullptr);  // moved from
         return frame_.key;
     }
 
@@ -45,6 +46,7 @@ public:
     [[nodiscard]] Bytes value() const {
         if (!has_value()) [[unlikely]]
             raise_absent("value");
+        ANNALS_ASSERT(pin_ != nullptr);  // moved from
         return frame_.value;
     }
 

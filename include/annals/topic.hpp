@@ -29,58 +29,64 @@ public:
     BasicTopic(std::shared_ptr<storage::TopicState<P>> state, Access access) noexcept
         : state_{std::move(state)}, access_{access} {}
 
-    [[nodiscard]] std::string const& name() const noexcept { return state_->name(); }
+    [[nodiscard]] std::string const& name() const noexcept { return state().name(); }
 
     /// Throws `codec_mismatch` where the topic holds other types and was opened as bytes.
     [[nodiscard]] BasicProducer<K, V, P> producer(ProducerOptions options = {}) const {
         if (access_ == Access::read) {
             detail::raise(Errc::codec_mismatch,
                           "opened as bytes for reading; the topic holds <" +
-                              state_->meta().key_codec + ", " + state_->meta().value_codec + ">",
-                          {.path = state_->path()});
+                              state().meta().key_codec + ", " + state().meta().value_codec + ">",
+                          {.path = state().path()});
         }
-        return {state_, std::move(options)};
+        return {shared(), std::move(options)};
     }
 
     /// Throws `group_in_use` where the group has a live consumer, `invalid_name`, and `corrupt`.
     [[nodiscard]] BasicConsumer<K, V, P> consumer(ConsumerOptions const& options = {}) const {
         if (!options.group.empty()) storage::require_name(options.group, "a group");
-        return {state_, options};
+        return {shared(), options};
     }
 
     /// The records of [from, until), with bounds fixed now. Throws `invalid_argument` for an offset
     /// bound without a partition, or a partition that is not there.
     [[nodiscard]] BasicReplay<K, V, P> replay(ReplayOptions const& options = {}) const {
-        return {*state_, options};
+        return {state(), options};
     }
 
     [[nodiscard]] std::uint32_t partition_count() const noexcept {
-        return static_cast<std::uint32_t>(state_->partitions().size());
+        return static_cast<std::uint32_t>(state().partitions().size());
     }
 
     /// The bytes below the types. Throws `invalid_argument` where there is no such partition.
     [[nodiscard]] BasicPartition<P> partition(std::uint32_t id) const {
-        return BasicPartition<P>{state_->partition(id), access_};
+        return BasicPartition<P>{state().partition(id), access_};
     }
 
     [[nodiscard]] Offset beginning_offset(std::uint32_t partition = 0) const {
-        return Offset{state_->partition(partition)->beginning()};
+        return Offset{state().partition(partition)->beginning()};
     }
     /// Behind the last record: in the writing process every one whose send had returned.
     [[nodiscard]] Offset end_offset(std::uint32_t partition = 0) const {
-        return Offset{state_->partition(partition)->end()};
+        return Offset{state().partition(partition)->end()};
     }
     /// Records below it survive power loss.
     [[nodiscard]] Offset durable_offset(std::uint32_t partition = 0) const {
-        return Offset{state_->partition(partition)->durable()};
+        return Offset{state().partition(partition)->durable()};
     }
 
     /// Returns when everything sent before the call is durable. Throws `sync_failed`, `read_only`.
     void flush() const {
-        for (auto const& partition : state_->partitions()) partition->flush();
+        for (auto const& partition : state().partitions()) partition->flush();
     }
 
 private:
+    [[nodiscard]] std::shared_ptr<storage::TopicState<P>> const& shared() const noexcept {
+        ANNALS_ASSERT(state_ != nullptr);  // moved from
+        return state_;
+    }
+    [[nodiscard]] storage::TopicState<P>& state() const noexcept { return *shared(); }
+
     std::shared_ptr<storage::TopicState<P>> state_;
     Access access_;
 };
