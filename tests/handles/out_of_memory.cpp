@@ -3,6 +3,7 @@
 // is left behind: no claim that others wait for, no lock, no half of anything.
 #include <annals/annals.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +26,10 @@ thread_local std::uint64_t succeeding = 0;
 thread_local std::uint64_t failing = 0;
 thread_local bool has_failed = false;
 
+/// Of all threads' allocations one in so many fails; 0: none.
+std::atomic<std::uint64_t> failing_one_in = 0;
+std::atomic<std::uint64_t> made = 0;
+
 void* limited(std::size_t size, std::size_t alignment) {
     if (failing != 0) {
         if (succeeding == 0) {
@@ -33,6 +38,10 @@ void* limited(std::size_t size, std::size_t alignment) {
             throw std::bad_alloc{};
         }
         --succeeding;
+    }
+    if (auto const one_in = failing_one_in.load(std::memory_order_relaxed);
+        one_in != 0 && made.fetch_add(1, std::memory_order_relaxed) % one_in == 0) {
+        throw std::bad_alloc{};
     }
     std::size_t const rounded = (size + alignment - 1) / alignment * alignment;
     if (void* const memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded)) {
@@ -416,4 +425,40 @@ TEST_CASE("the destructor of a log needs no memory") {
             life.open();
         });
     CHECK(needed == 0);
+}
+
+TEST_CASE(
+    "where memory is short for the keeper too, what was sent is there and the log closes clean") {
+    FolderInMemory const folder;
+    for (std::uint64_t const one_in : {2u, 3u, 7u, 20u, 100u}) {
+        CAPTURE(one_in);
+        World<NativePlatform> world;
+        std::atomic<unsigned> told = 0;
+        std::vector<std::int64_t> sent;
+        sent.reserve(8'000);
+        {
+            auto log =
+                world.open({.segment_bytes = 64u << 10, .on_event = [&](Event const&) { ++told; }});
+            auto topic = log.topic<std::string, std::int64_t>(
+                "t", {.sync = Sync::interval, .sync_interval = 2ms});
+            auto producer = topic.producer();
+            failing_one_in = one_in;
+            for (std::int64_t i = 0; i < 8'000; ++i) {
+                try {
+                    producer.send("k", i);
+                    sent.push_back(i);
+                } catch (std::bad_alloc const&) {
+                } catch (Error const&) {
+                }
+            }
+            failing_one_in = 0;
+            CHECK(topic.end_offset() == Offset{sent.size()});
+            producer.send("k", -1);
+            sent.push_back(-1);
+            log.close();
+        }
+        auto log = world.open();
+        CHECK(log.recovery().was_clean());
+        CHECK((values_of(log.topic<std::string, std::int64_t>("t").replay()) == sent));
+    }
 }
