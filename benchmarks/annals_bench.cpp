@@ -1,182 +1,159 @@
 // SPDX-License-Identifier: MIT
-// Append and replay of 16-byte keys and 100-byte values, each beside a plain copy of the same
-// frames in the same run.
-//
-//   annals_bench [DIRECTORY [RECORDS]]      default: a folder of its own below ., 2,000,000
-#include <annals/annals.hpp>
-
+// annals_bench: what Annals costs, beside the machine's limit and what a user would pick instead, in
+// one run. --help says how to run it; README.md beside this file how each figure is made.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
-#include <functional>
-#include <string>
-#include <vector>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <stdexcept>
 
+#include "groups/groups.hpp"
+#include "harness/bench.hpp"
+#include "harness/child.hpp"
+#include "harness/journal.hpp"
+#include "harness/machine.hpp"
+#include "harness/scratch.hpp"
+#include "subjects/store.hpp"
+
+namespace bench {
 namespace {
 
-constexpr int rounds = 5;
-constexpr std::size_t pool_size = 4096;
+enum class Places { given, given_and_journal };
 
-/// Keys and values, made before any clock starts.
-struct Pool {
-    std::vector<std::string> keys;
-    std::vector<std::string> values;
-
-    Pool() {
-        for (std::size_t i = 0; i < pool_size; ++i) {
-            keys.push_back(fmt::format("key-{:012}", i));
-            values.push_back(std::string(100, static_cast<char>('a' + i % 26)));
-        }
-    }
+struct Benchmark {
+    char const* name;
+    void (*run)(Bench&);
+    Places places;
+    char const* what;
 };
 
-/// What every figure here is about: a record's frame, as long as it lies in a segment.
-constexpr std::uint64_t frame_bytes = annals::format::frame_extent(24 + 16 + 100);
-
-struct Context {
-    std::filesystem::path directory;
-    std::uint64_t records;
-    Pool pool{};
+constexpr Benchmark benchmarks[] = {
+    {"append", &append_singly, Places::given, "one producer, one record a call"},
+    {"append_batch", &append_batches, Places::given, "one producer, batches of 100"},
+    {"append_given_time", &append_given_time, Places::given, "no clock is read"},
+    {"append_coarse_clock", &append_coarse_clock, Places::given, "a cheap clock is read"},
+    {"append_sustained", &append_sustained, Places::given, "more than may be dirty"},
+    {"append_one_partition", &append_one_partition, Places::given, "1, 2, 4 producers share it"},
+    {"append_own_partitions", &append_own_partitions, Places::given, "1, 2, 4 have one each"},
+    {"latency_flat_out", &latency_flat_out, Places::given, "one append behind the other"},
+    {"latency_fixed_rate", &latency_fixed_rate, Places::given, "100,000 a second, from when due"},
+    {"durable", &durable_singly, Places::given_and_journal, "each record synced"},
+    {"durable_batch", &durable_batches, Places::given_and_journal, "each batch of 100 synced"},
+    {"durable_together", &durable_together, Places::given_and_journal, "8 producers share syncs"},
+    {"replay", &replay_warm, Places::given, "all records, checked"},
+    {"replay_unchecked", &replay_unchecked, Places::given, "all records, unchecked"},
+    {"replay_keys", &replay_keys, Places::given, "the keys alone, unchecked"},
+    {"replay_cold", &replay_cold, Places::given, "nothing cached: the first record, and all"},
+    {"replay_merged", &replay_merged, Places::given, "1, 4, 16, 64 partitions merged by time"},
+    {"hand_over_sleeping", &hand_over_sleeping, Places::given, "send to a sleeping consumer"},
+    {"hand_over_spinning", &hand_over_spinning, Places::given, "send to a spinning consumer"},
+    {"seek_offset", &seek_offset, Places::given, "one of 1 M and of 100 M records"},
+    {"seek_time", &seek_time, Places::given, "the same by timestamp"},
+    {"open", &open_stores, Places::given, "clean, killed, power lost; 1 GiB and 10 GiB"},
+    {"space", &space_on_disk, Places::given, "bytes on disk for each record"},
+    {"memory", &memory_idle, Places::given, "an idle log, and one with 1,000 partitions"},
 };
 
-/// A file of the frames' size, mapped, with all its pages present: the least that any append pays.
-class PopulatedFile {
-public:
-    PopulatedFile(std::filesystem::path const& directory, std::uint64_t bytes)
-        : directory_{annals::NativePlatform{}.open_directory(directory.string(),
-                                                             annals::Access::write)},
-          file_{directory_.create_file("ceiling")},
-          mapping_{[&] {
-              file_.allocate(bytes, annals::Blocks::reserved);
-              return file_.map(annals::Access::write);
-          }()} {
-        mapping_.populate(0, bytes);
+[[nodiscard]] bool is_chosen(Options const& options, Benchmark const& benchmark) {
+    auto const& only = options.only;
+    return only.empty() || std::find(only.begin(), only.end(), benchmark.name) != only.end();
+}
+
+void require_known(std::vector<std::string> const& names) {
+    for (std::string const& name : names) {
+        bool const is_known = std::any_of(std::begin(benchmarks), std::end(benchmarks),
+                                          [&](Benchmark const& each) { return each.name == name; });
+        if (!is_known) throw std::invalid_argument{"no benchmark is named " + name};
     }
-    PopulatedFile(PopulatedFile const&) = delete;
-    PopulatedFile& operator=(PopulatedFile const&) = delete;
-    ~PopulatedFile() { directory_.remove_file("ceiling"); }
-
-    [[nodiscard]] std::byte* data() const { return mapping_.data(); }
-
-private:
-    annals::NativeDirectory directory_;
-    annals::NativeFile file_;
-    annals::NativeMapping mapping_;
-};
-
-double records_a_second(std::uint64_t records, std::function<void()> const& work) {
-    auto const start = std::chrono::steady_clock::now();
-    work();
-    std::chrono::duration<double> const took = std::chrono::steady_clock::now() - start;
-    return static_cast<double>(records) / took.count();
 }
 
-std::uint64_t volatile sink;  // what is read must be used
-
-double copy_frames(Context const& context) {
-    PopulatedFile const file{context.directory, context.records * frame_bytes};
-    std::vector<std::byte> const frames(pool_size * frame_bytes, std::byte{'x'});
-    return records_a_second(context.records, [&] {
-        for (std::uint64_t i = 0; i < context.records; ++i) {
-            std::memcpy(file.data() + i * frame_bytes, &frames[i % pool_size * frame_bytes],
-                        frame_bytes);
-        }
-    });
+void list() {
+    for (Benchmark const& each : benchmarks) fmt::print("{:<22} {}\n", each.name, each.what);
 }
 
-double append(Context const& context, annals::SendOptions const& options) {
-    annals::Log log{context.directory / "log"};
-    log.remove_topic("bench");
-    auto producer =
-        log.topic<std::string, std::string>("bench", {.sync = annals::Sync::never}).producer();
-    Pool const& pool = context.pool;
-    return records_a_second(context.records, [&] {
-        for (std::uint64_t i = 0; i < context.records; ++i) {
-            producer.send(pool.keys[i % pool_size], pool.values[i % pool_size], options);
-        }
-    });
+[[nodiscard]] std::string describe_run(Options const& options, Folder const& folder) {
+    return fmt::format(
+        "{}subjects: {}\n{} runs of each, interleaved; scale {:.3g}; in {}\n"
+        "of ceiling: how good beside the ceiling. annals is: so many times as good as this one\n",
+        describe_machine(folder.path()), subject_names(), options.runs, options.scale,
+        std::filesystem::absolute(folder.path()).lexically_normal().string());
 }
 
-double read_frames(Context const& context) {
-    PopulatedFile const file{context.directory, context.records * frame_bytes};
-    return records_a_second(context.records, [&] {
-        std::uint64_t sum = 0;
-        for (std::uint64_t place = 0; place < context.records * frame_bytes; place += 8) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, file.data() + place, sizeof word);
-            sum += word;
-        }
-        sink = sum;
-    });
-}
-
-/// Attaches afresh, so that checks are really made, and touches every byte of key and value.
-double replay(Context const& context, annals::Check check) {
-    annals::Log log{context.directory / "log", {.read_only = true}};
-    auto const topic = log.topic<std::string, std::string>("bench");
-    return records_a_second(context.records, [&] {
-        std::uint64_t sum = 0;
-        for (auto const& record : topic.replay({.check = check})) {
-            for (char const c : record.key()) sum += static_cast<unsigned char>(c);
-            for (char const c : record.value()) sum += static_cast<unsigned char>(c);
-        }
-        sink = sum;
-    });
-}
-
-struct Subject {
-    std::string name;
-    std::function<double()> run;
-    std::vector<double> figures{};
-};
-
-/// All subjects in turn, again and again, so that a slow stretch of the machine meets them all.
-void compare(std::string const& title, std::vector<Subject> subjects) {
-    for (int round = 0; round < rounds; ++round) {
-        for (Subject& subject : subjects) subject.figures.push_back(subject.run());
+void run_in(Bench bench, Options const& options, Places places) {
+    for (Benchmark const& benchmark : benchmarks) {
+        bool const is_here = places == Places::given || benchmark.places == places;
+        if (is_here && is_chosen(options, benchmark)) benchmark.run(bench);
     }
-    fmt::print("\n{:<44}{:>12}{:>12}{:>12}{:>10}\n", title, "median", "min", "max", "ratio");
-    double ceiling = 0;
-    for (Subject& subject : subjects) {
-        std::sort(subject.figures.begin(), subject.figures.end());
-        double const median = subject.figures[rounds / 2];
-        if (ceiling == 0) ceiling = median;
-        fmt::print("{:<44}{:>12.0f}{:>12.0f}{:>12.0f}{:>10.2f}\n", subject.name, median,
-                   subject.figures.front(), subject.figures.back(), median / ceiling);
+}
+
+void run_on_journal(Options const& options, Folder const& folder, std::vector<Table>& tables) {
+    bool const is_wanted =
+        std::any_of(std::begin(benchmarks), std::end(benchmarks), [&](Benchmark const& each) {
+            return each.places == Places::given_and_journal && is_chosen(options, each);
+        });
+    if (!is_wanted || options.journal == Options::Journal::never) return;
+    std::string why_not;
+    auto const mount = JournalMount::make(folder.path(), gibibyte * 3 / 2, why_not);
+    if (mount == nullptr) return fmt::print("\nno loop-mounted ext4 with a journal: {}\n", why_not);
+    fmt::print("\non a loop-mounted file system: {}", describe_machine(mount->path()));
+    run_in({options, mount->path(), "_on_journal", tables}, options, Places::given_and_journal);
+}
+
+void write_file(std::filesystem::path const& path, std::string const& text) {
+    if (path.empty()) return;
+    std::ofstream out{path, std::ios::binary};
+    out << text;
+    if (!out.flush()) throw std::runtime_error{"cannot write " + path.string()};
+}
+
+void run(Options const& options) {
+    catch_interruptions();
+    Folder const folder{Folder::unused_name(options.directory)};
+    std::string const description = describe_run(options, folder);
+    fmt::print("{}", description);
+    std::fflush(stdout);
+
+    std::vector<Table> tables;
+    run_in({options, folder.path(), "", tables}, options, Places::given);
+    run_on_journal(options, folder, tables);
+
+    std::string markdown = "```text\n" + description + "```\n";
+    for (Table const& table : tables) markdown += as_markdown(table);
+    write_file(options.markdown, markdown);
+    write_file(options.json, as_json(tables));
+    fmt::print("\nran in {}, which is removed\n", folder.path().string());
+}
+
+[[nodiscard]] int run_main(std::span<char const* const> arguments) {
+    if (!arguments.empty() && std::string_view{arguments[0]} == "--child") {
+        return be_child(arguments.subspan(1));
     }
+    Options const options = parse_options(arguments);
+    require_known(options.only);
+    switch (options.action) {
+        case Options::Action::help: fmt::print("{}", usage()); break;
+        case Options::Action::list: list(); break;
+        case Options::Action::run: run(options); break;
+    }
+    return 0;
 }
 
 }  // namespace
+}  // namespace bench
 
 int main(int argc, char** argv) {
-    std::filesystem::path const base = argc > 1 ? argv[1] : ".";
-    Context const context{base / "annals-bench-data",
-                          argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 2'000'000};
-    if (context.records == 0 || std::filesystem::exists(context.directory)) {
-        fmt::print(stderr, "usage: annals_bench [DIRECTORY [RECORDS]]; {} must not exist\n",
-                   context.directory.string());
+    try {
+        return bench::run_main({argv + 1, static_cast<std::size_t>(argc - 1)});
+    } catch (bench::Interrupted const&) {
+        fmt::print(stderr, "\nannals_bench: interrupted; everything is removed\n");
+        return 130;
+    } catch (std::invalid_argument const& error) {
+        fmt::print(stderr, "annals_bench: {}\n{}", error.what(), bench::usage());
         return 2;
+    } catch (std::exception const& error) {
+        fmt::print(stderr, "\nannals_bench: {}\n", error.what());
+        return 1;
     }
-    std::filesystem::create_directories(context.directory);
-    fmt::print("records a second; {} records of {} bytes each, {} rounds, in {}\n", context.records,
-               frame_bytes, rounds, std::filesystem::absolute(base).string());
-    {
-        annals::Log log{context.directory / "log"};
-        (void)log.topic<std::string, std::string>("bench");
-    }
-    annals::SendOptions const stamped{.timestamp = annals::Timestamp{std::chrono::seconds{1}}};
-    compare("append, one producer, one record a call",
-            {{"memcpy into a populated mapping", [&] { return copy_frames(context); }},
-             {"annals, system clock read for each", [&] { return append(context, {}); }},
-             {"annals, timestamp given", [&] { return append(context, stamped); }}});
-    compare("replay, page cache warm",
-            {{"reading the same bytes from a mapping", [&] { return read_frames(context); }},
-             {"annals, checked", [&] { return replay(context, annals::Check::always); }},
-             {"annals, unchecked", [&] { return replay(context, annals::Check::never); }}});
-    std::filesystem::remove_all(context.directory);
 }
