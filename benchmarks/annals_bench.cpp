@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// annals_bench: what Annals costs, beside the machine's limit and what a user would pick instead, in
-// one run. --help says how to run it; README.md beside this file how each figure is made.
+// annals_bench: what Annals costs, beside the machine's limit and what a user would pick instead,
+// in one run. --help says how to run it; README.md beside this file how each figure is made.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -95,7 +95,7 @@ void run_on_journal(Options const& options, Folder const& folder, std::vector<Ta
         });
     if (!is_wanted || options.journal == Options::Journal::never) return;
     std::string why_not;
-    auto const mount = JournalMount::make(folder.path(), gibibyte * 3 / 2, why_not);
+    auto const mount = JournalMount::make(folder.path(), gibibyte * 3 / 4, why_not);
     if (mount == nullptr) return fmt::print("\nno loop-mounted ext4 with a journal: {}\n", why_not);
     fmt::print("\non a loop-mounted file system: {}", describe_machine(mount->path()));
     run_in({options, mount->path(), "_on_journal", tables}, options, Places::given_and_journal);

@@ -1,7 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Installs what building and testing Annals needs on Debian 12, and only what is missing.
+# usage: setup.sh [--bench]      with --bench also what the benchmarks compare with, and plot with
 set -eu
+
+case "$*" in
+    '' | --bench) ;;
+    *)
+        echo "usage: setup.sh [--bench]" >&2
+        exit 2
+        ;;
+esac
 
 missing=
 need() { # need PACKAGE [COMMAND]: a tool may have come from elsewhere; a library must be the package
@@ -16,6 +25,14 @@ need g++ g++
 need catch2
 need libfmt-dev
 need libxxhash-dev
+if [ "$*" = --bench ]; then
+    need librocksdb-dev
+    need libleveldb-dev
+    need liblmdb-dev
+    need libsqlite3-dev
+    need e2fsprogs mkfs.ext4
+    need python3-matplotlib
+fi
 
 if [ -z "$missing" ]; then
     echo "setup: everything is there"

@@ -50,9 +50,8 @@ struct Appending {
 void compare_appends(Bench& bench, Appending const& what) {
     Names names{"ceiling", "annals"};
     names.insert(names.end(), what.peers.begin(), what.peers.end());
-    Case compared{{{what.benchmark, "records/s"}},
-                  {what.value_bytes, what.producers, what.batch},
-                  {}};
+    Case compared{
+        {{what.benchmark, "records/s"}}, {what.value_bytes, what.producers, what.batch}, {}};
     for (Subject const& subject : subjects(names)) {
         compared.contestants.push_back({std::string{subject.name}, [&bench, &what, subject] {
                                             return std::vector{append_once(bench, subject, what)};
@@ -74,18 +73,17 @@ void append_singly(Bench& bench) {
 
 void append_batches(Bench& bench) {
     for (std::size_t const bytes : value_lengths) {
-        compare_appends(bench, {.benchmark = "append_batch",
-                                .value_bytes = bytes,
-                                .batch = 100,
-                                .peers = all_peers});
+        compare_appends(
+            bench,
+            {.benchmark = "append_batch", .value_bytes = bytes, .batch = 100, .peers = all_peers});
     }
 }
 
 void append_given_time(Bench& bench) {
     for (std::size_t const bytes : value_lengths) {
-        compare_appends(bench, {.benchmark = "append_given_time",
-                                .value_bytes = bytes,
-                                .stamps = Stamps::given});
+        compare_appends(
+            bench,
+            {.benchmark = "append_given_time", .value_bytes = bytes, .stamps = Stamps::given});
     }
 }
 

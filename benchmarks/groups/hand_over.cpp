@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From one thread's send to another's hand: a consumer that sleeps in poll, and one that looks again
-// and again; beside a bare futex, and a bare word in memory.
-#include <annals/annals.hpp>
-
+// From one thread's send to another's hand: a consumer that sleeps in poll, and one that looks
+// again and again; beside a bare futex, and a bare word in memory.
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,33 +8,24 @@
 #include <atomic>
 #include <chrono>
 #include <exception>
-#include <functional>
-#include <string>
+#include <memory>
 #include <thread>
 
 #include "groups/groups.hpp"
 #include "harness/scratch.hpp"
 #include "harness/ticks.hpp"
+#include "subjects/channel.hpp"
 
 namespace bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;  // one for both threads
-using std::chrono::nanoseconds;
-
-enum class Waiting { sleeping, spinning };
 
 [[nodiscard]] std::int64_t now() { return Clock::now().time_since_epoch().count(); }
 
-/// A way from one thread to another for one number at a time, never 0.
-struct Channel {
-    std::function<void(std::int64_t)> send;
-    std::function<std::int64_t()> receive;
-};
-
 /// The median and the 99th percentile of the time that a number takes, in nanoseconds. Each is sent
 /// when the one before it has long arrived, so that the receiver waits again.
-[[nodiscard]] std::vector<double> time_hand_overs(Channel const& channel, Waiting waiting,
+[[nodiscard]] std::vector<double> time_hand_overs(Channel& channel, Waiting waiting,
                                                   std::uint64_t rounds) {
     std::vector<std::int64_t> samples(rounds);
     std::atomic<std::uint64_t> received{0};
@@ -70,14 +59,14 @@ struct Channel {
 }
 
 /// A word of 32 bits, as the kernel waits on; the number itself lies beside it.
-class FutexChannel {
+class FutexChannel : public Channel {
 public:
-    void send(std::int64_t number) {
+    void send(std::int64_t number) override {
         number_ = number;
         word_.store(1, std::memory_order_release);
         ::syscall(SYS_futex, &word_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
     }
-    [[nodiscard]] std::int64_t receive() {
+    [[nodiscard]] std::int64_t receive() override {
         while (word_.load(std::memory_order_acquire) == 0) {
             ::syscall(SYS_futex, &word_, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
         }
@@ -91,10 +80,10 @@ private:
     std::int64_t number_ = 0;
 };
 
-class SharedWord {
+class SharedWord : public Channel {
 public:
-    void send(std::int64_t number) { word_.store(number, std::memory_order_release); }
-    [[nodiscard]] std::int64_t receive() {
+    void send(std::int64_t number) override { word_.store(number, std::memory_order_release); }
+    [[nodiscard]] std::int64_t receive() override {
         for (;;) {
             std::int64_t const number = word_.load(std::memory_order_acquire);
             if (number == 0) continue;
@@ -107,62 +96,22 @@ private:
     alignas(64) std::atomic<std::int64_t> word_{0};
 };
 
-/// A topic with one consumer; the number is the value.
-class TopicChannel {
-public:
-    TopicChannel(std::filesystem::path const& directory, Waiting waiting)
-        : log_{directory},
-          topic_{log_.topic<std::string, std::string>("bench", {.sync = annals::Sync::never})},
-          producer_{topic_.producer()},
-          consumer_{topic_.consumer()},
-          timeout_{waiting == Waiting::sleeping ? nanoseconds::max() : nanoseconds{0}} {}
-
-    void send(std::int64_t number) {
-        producer_.send("key-of-16-bytes.", {reinterpret_cast<char const*>(&number), sizeof number});
-    }
-    [[nodiscard]] std::int64_t receive() {
-        for (;;) {
-            for (auto const& record : consumer_.poll(timeout_)) {
-                std::int64_t number = 0;
-                std::memcpy(&number, record.value().data(), sizeof number);
-                return number;
-            }
-        }
-    }
-
-private:
-    annals::Log log_;
-    annals::Topic<std::string, std::string> topic_;
-    annals::Producer<std::string, std::string> producer_;
-    annals::Consumer<std::string, std::string> consumer_;
-    nanoseconds timeout_;
-};
-
-template <class T>
-[[nodiscard]] std::vector<double> time_through(T& channel, Waiting waiting, std::uint64_t rounds) {
-    return time_hand_overs({[&](std::int64_t number) { channel.send(number); },
-                            [&] { return channel.receive(); }},
-                           waiting, rounds);
-}
-
 void compare_hand_overs(Bench& bench, std::string const& benchmark, Waiting waiting) {
     std::uint64_t const rounds = bench.scaled(20'000);
     auto const ceiling = [&] {
-        if (waiting == Waiting::sleeping) {
-            FutexChannel channel;
-            return time_through(channel, waiting, rounds);
-        }
-        SharedWord channel;
-        return time_through(channel, waiting, rounds);
+        std::unique_ptr<Channel> channel = std::make_unique<SharedWord>();
+        if (waiting == Waiting::sleeping) channel = std::make_unique<FutexChannel>();
+        return time_hand_overs(*channel, waiting, rounds);
     };
     auto const annals = [&] {
         Folder const folder{bench.unused_path()};
-        TopicChannel channel{folder.path() / "store", waiting};
-        return time_through(channel, waiting, rounds);
+        auto const channel = open_annals_channel(folder.path() / "store", waiting);
+        return time_hand_overs(*channel, waiting, rounds);
     };
-    bench.compare({{{benchmark + "_p50", "ns", Better::less}, {benchmark + "_p99", "ns", Better::less}},
-                   {.value_bytes = sizeof(std::int64_t)},
-                   {{"ceiling", ceiling}, {"annals", annals}}});
+    bench.compare(
+        {{{benchmark + "_p50", "ns", Better::less}, {benchmark + "_p99", "ns", Better::less}},
+         {.value_bytes = sizeof(std::int64_t)},
+         {{"ceiling", ceiling}, {"annals", annals}}});
 }
 
 }  // namespace

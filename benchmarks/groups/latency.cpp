@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t value_bytes = 100;
 constexpr double appends_a_second = 100'000;
-constexpr std::uint64_t stretch_records = 800;
+constexpr std::uint64_t look_after = 800;
 
 struct Quantile {
     char const* name;
@@ -41,7 +41,7 @@ enum class Schedule { flat_out, fixed_rate };
         appender.append({i % Pool::size, 1}, 1);
         now = ticks();
         samples[i] = now - begin;
-        if (i % stretch_records == 0 && (now > give_up || is_interrupted())) {
+        if (i % look_after == 0 && (now > give_up || is_interrupted())) {
             samples.resize(i + 1);
             break;
         }
@@ -51,8 +51,8 @@ enum class Schedule { flat_out, fixed_rate };
     return samples;
 }
 
-[[nodiscard]] std::vector<double> latencies(Bench& bench, Subject const& subject,
-                                            Schedule schedule, std::uint64_t records) {
+[[nodiscard]] std::vector<double> latencies(Bench& bench, Subject const& subject, Schedule schedule,
+                                            std::uint64_t records) {
     Folder const folder{bench.unused_path()};
     auto const store = subject.open({.directory = folder.path() / "store",
                                      .pool = &bench.pool(value_bytes),

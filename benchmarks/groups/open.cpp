@@ -43,9 +43,9 @@ struct Opening {
 
     /// A process that opens the store, appends and is killed. Returns how many records there are.
     std::uint64_t append_and_die(Filled const& filled) const {
-        auto const ended = run_child({"append-and-die", filled.name(), filled.directory().string(),
-                                      std::to_string(value_bytes), std::to_string(fresh),
-                                      std::to_string(room)});
+        auto const ended =
+            run_child({"append-and-die", filled.name(), filled.directory().string(),
+                       std::to_string(value_bytes), std::to_string(fresh), std::to_string(room)});
         throw_if_interrupted();
         if (ended.exit_code != 128 + 9) throw std::runtime_error{"a child died of something else"};
         return std::stoull(ended.output);
@@ -55,9 +55,8 @@ struct Opening {
     [[nodiscard]] double time_open(Filled const& filled, std::uint64_t expected,
                                    AfterDeath after_death) const {
         auto const start = Clock::now();
-        auto const store = filled.open({.records = room,
-                                        .durability = Durability::interval,
-                                        .after_death = after_death});
+        auto const store = filled.open(
+            {.records = room, .durability = Durability::interval, .after_death = after_death});
         std::uint64_t const end = store->end();
         double const took = milliseconds(Clock::now() - start);
         if (end != expected) throw std::runtime_error{filled.name() + " has lost records"};
@@ -73,15 +72,15 @@ void time_clean(Opening const& opening) {
 
 /// What the dead process left dirty is synced first, and that is reported apart.
 void time_killed(Opening const& opening) {
-    opening.compare({{"open_killed", "ms", Better::less}, {"open_killed_sync", "ms", Better::less}},
-                    [&](Filled const& filled) {
-                        std::uint64_t const end = opening.append_and_die(filled);
-                        auto const start = Clock::now();
-                        sync_file_system(filled.directory());
-                        double const sync = milliseconds(Clock::now() - start);
-                        return std::vector{opening.time_open(filled, end, AfterDeath::detect),
-                                           sync};
-                    });
+    opening.compare(
+        {{"open_killed", "ms", Better::less}, {"open_killed_sync", "ms", Better::less}},
+        [&](Filled const& filled) {
+            std::uint64_t const end = opening.append_and_die(filled);
+            auto const start = Clock::now();
+            sync_file_system(filled.directory());
+            double const sync = milliseconds(Clock::now() - start);
+            return std::vector{opening.time_open(filled, end, AfterDeath::detect), sync};
+        });
 }
 
 void time_power_loss(Opening const& opening) {

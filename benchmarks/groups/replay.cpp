@@ -111,10 +111,10 @@ void replay_merged(Bench& bench) {
         auto const replay = [](Filled const& filled) {
             return std::vector{replay_once(filled, {}, Touch::all)};
         };
-        bench.compare({{{"replay_merged_" + std::to_string(partitions), "records/s"}},
-                       {.value_bytes = 100},
-                       {{"ceiling", [&] { return replay(one); }},
-                        {"annals", [&] { return replay(many); }}}});
+        bench.compare(
+            {{{"replay_merged_" + std::to_string(partitions), "records/s"}},
+             {.value_bytes = 100},
+             {{"ceiling", [&] { return replay(one); }}, {"annals", [&] { return replay(many); }}}});
     }
 }
 

@@ -21,8 +21,7 @@ constexpr Size sizes[] = {{"1M", 1'000'000}, {"100M", 100'000'000}};
 using Seek = void (Store::*)(std::uint64_t, Sink&);
 
 /// The median and the 99th percentile, in nanoseconds, of finding a record and reading all of it.
-[[nodiscard]] std::vector<double> time_seeks(Filled const& filled, Seek seek,
-                                             std::uint64_t count) {
+[[nodiscard]] std::vector<double> time_seeks(Filled const& filled, Seek seek, std::uint64_t count) {
     auto const store = filled.attach();
     Pool const& pool = filled.pool();
     std::mt19937_64 random{1};
@@ -72,8 +71,6 @@ void seek_offset(Bench& bench) {
     compare_seeks(bench, "seek_offset", &Store::seek, {"annals", "lmdb", "rocksdb"});
 }
 
-void seek_time(Bench& bench) {
-    compare_seeks(bench, "seek_time", &Store::seek_stamp, {"annals"});
-}
+void seek_time(Bench& bench) { compare_seeks(bench, "seek_time", &Store::seek_stamp, {"annals"}); }
 
 }  // namespace bench

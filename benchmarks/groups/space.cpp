@@ -14,18 +14,17 @@ namespace {
 /// to chance.
 void compare_space(Bench& bench, std::size_t value_bytes) {
     Pool const& pool = bench.pool(value_bytes);
-    auto const stores =
-        fill(bench, {"annals", "lmdb", "leveldb", "rocksdb", "sqlite"},
-             {.pool = &pool, .records = bench.scaled_bytes(gibibyte, pool)});
+    auto const stores = fill(bench, {"annals", "lmdb", "leveldb", "rocksdb", "sqlite"},
+                             {.pool = &pool, .records = bench.scaled_bytes(gibibyte, pool)});
     Case compared{{{"space", "bytes/record", Better::less}}, {.value_bytes = value_bytes}, {}};
     compared.contestants.push_back(
         {"ceiling", [&] { return std::vector{static_cast<double>(pool.payload_bytes())}; }});
     for (auto const& store : stores) {
-        compared.contestants.push_back({store->name(), [&filled = *store] {
-                                            return std::vector{
-                                                static_cast<double>(bytes_on_disk(filled.directory())) /
-                                                static_cast<double>(filled.records())};
-                                        }});
+        compared.contestants.push_back(
+            {store->name(), [&filled = *store] {
+                 return std::vector{static_cast<double>(bytes_on_disk(filled.directory())) /
+                                    static_cast<double>(filled.records())};
+             }});
     }
     bench.compare(compared);
 }
@@ -34,9 +33,9 @@ void compare_space(Bench& bench, std::size_t value_bytes) {
 [[nodiscard]] std::vector<double> idle_memory(Bench& bench, Subject const& subject,
                                               std::uint32_t partitions) {
     Folder const folder{bench.unused_path()};
-    auto const ended = run_child({"idle-memory", std::string{subject.name},
-                                  (folder.path() / "store").string(), std::to_string(partitions),
-                                  bench.is_trial() ? "20" : "2000"});
+    auto const ended =
+        run_child({"idle-memory", std::string{subject.name}, (folder.path() / "store").string(),
+                   std::to_string(partitions), bench.is_trial() ? "20" : "2000"});
     throw_if_interrupted();
     if (ended.exit_code != 0) throw std::runtime_error{"a child failed to measure its memory"};
     std::size_t next = 0;
@@ -47,10 +46,10 @@ void compare_space(Bench& bench, std::size_t value_bytes) {
 
 void compare_memory(Bench& bench, std::string const& benchmark, std::uint32_t partitions,
                     std::vector<std::string_view> const& names) {
-    Case compared{{{benchmark, "bytes", Better::less},
-                   {benchmark + "_anonymous", "bytes", Better::less}},
-                  {.value_bytes = 100},
-                  {}};
+    Case compared{
+        {{benchmark, "bytes", Better::less}, {benchmark + "_anonymous", "bytes", Better::less}},
+        {.value_bytes = 100},
+        {}};
     for (Subject const& subject : subjects(names)) {
         compared.contestants.push_back({std::string{subject.name}, [&bench, subject, partitions] {
                                             return idle_memory(bench, subject, partitions);

@@ -17,16 +17,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Looks at the clock and for interruptions once in so many records; divides the pool.
-constexpr std::size_t stretch_records = 800;
-
 /// Returns how many were appended.
 std::uint64_t produce(Appender& appender, Pace const& pace, std::uint64_t records,
                       Clock::time_point start) {
     std::uint64_t done = 0;
     while (done < records) {
         std::size_t const begin = done % Pool::size;
-        std::size_t const room = std::min(Pool::size - begin, stretch_records);
+        std::size_t const room = std::min(Pool::size - begin, pace.look_after);
         auto const count = std::min<std::uint64_t>(room, records - done);
         appender.append({begin, count}, pace.batch);
         done += count;

@@ -16,6 +16,8 @@ struct Pace {
     std::uint32_t batch = 1;
     /// After it the producers stop where they are.
     std::chrono::duration<double> patience = std::chrono::hours{24};
+    /// After so many records they look at the clock; divides the pool.
+    std::size_t look_after = 800;
 };
 
 struct Appended {

@@ -32,10 +32,9 @@ void Bench::compare(Case const& compared) {
         for (std::size_t i = 0; i < compared.contestants.size(); ++i) {
             Contestant const& contestant = compared.contestants[i];
             throw_if_interrupted();
-            progress(fmt::format("{}{}, {} bytes: run {} of {}: {}",
-                                 compared.metrics.front().benchmark, suffix_,
-                                 compared.work.value_bytes, run + 1, options_.runs,
-                                 contestant.subject));
+            progress(fmt::format(
+                "{}{}, {} bytes: run {} of {}: {}", compared.metrics.front().benchmark, suffix_,
+                compared.work.value_bytes, run + 1, options_.runs, contestant.subject));
             auto const values = contestant.run();
             throw_if_interrupted();
             for (std::size_t metric = 0; metric < tables.size(); ++metric) {
@@ -65,10 +64,8 @@ Pool const& Bench::pool(std::size_t value_bytes) {
     return pools_.try_emplace(value_bytes, value_bytes).first->second;
 }
 
-std::uint64_t Bench::scaled(std::uint64_t records) const {
-    constexpr std::uint64_t whole = 800;
-    auto const wanted =
-        static_cast<std::uint64_t>(static_cast<double>(records) * options_.scale);
+std::uint64_t Bench::scaled(std::uint64_t records, std::uint64_t whole) const {
+    auto const wanted = static_cast<std::uint64_t>(static_cast<double>(records) * options_.scale);
     return std::max<std::uint64_t>(1, (wanted + whole - 1) / whole) * whole;
 }
 

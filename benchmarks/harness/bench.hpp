@@ -51,8 +51,9 @@ public:
     [[nodiscard]] Options const& options() const noexcept { return options_; }
     /// Values of one length; made once.
     [[nodiscard]] Pool const& pool(std::size_t value_bytes);
-    /// So many records at full size, scaled; whole batches for up to eight producers.
-    [[nodiscard]] std::uint64_t scaled(std::uint64_t records) const;
+    /// So many records at full size, scaled, and a multiple of `whole`: by default whole batches of
+    /// 100 for up to eight producers.
+    [[nodiscard]] std::uint64_t scaled(std::uint64_t records, std::uint64_t whole = 800) const;
     /// As many records as make so many bytes of frames at full size, scaled.
     [[nodiscard]] std::uint64_t scaled_bytes(std::uint64_t bytes, Pool const& pool) const;
 
@@ -72,7 +73,6 @@ private:
     unsigned folders_ = 0;
 };
 
-/// What is behind a figure's name for the terminal: 1 GiB.
 inline constexpr std::uint64_t gibibyte = std::uint64_t{1} << 30;
 
 }  // namespace bench

@@ -22,10 +22,11 @@ namespace {
 /// there are, and dies with the store open.
 [[noreturn]] void append_and_die(std::span<char const* const> arguments) {
     Pool const pool{std::stoul(arguments[2])};
-    auto const store = subject(arguments[0]).open({.directory = arguments[1],
-                                                   .pool = &pool,
-                                                   .records = std::stoull(arguments[4]),
-                                                   .durability = Durability::interval});
+    auto const store = subject(arguments[0])
+                           .open({.directory = arguments[1],
+                                  .pool = &pool,
+                                  .records = std::stoull(arguments[4]),
+                                  .durability = Durability::interval});
     std::uint32_t const batch = std::string_view{arguments[0]} == "annals" ? 1 : 800;
     (void)append(*store, {.records = std::stoull(arguments[3]), .batch = batch});
     fmt::print("{}\n", store->end());
@@ -39,10 +40,11 @@ void print_idle_memory(std::span<char const* const> arguments) {
     Pool const pool{100};
     auto const partitions = static_cast<std::uint32_t>(std::stoul(arguments[2]));
     Memory const before = process_memory();
-    auto const store = subject(arguments[0]).open({.directory = arguments[1],
-                                                   .pool = &pool,
-                                                   .records = 1'000'000,
-                                                   .partitions = partitions});
+    auto const store = subject(arguments[0])
+                           .open({.directory = arguments[1],
+                                  .pool = &pool,
+                                  .records = 1'000'000,
+                                  .partitions = partitions});
     store->appender(0)->append({0, partitions}, 1);
     std::this_thread::sleep_for(std::chrono::milliseconds{std::stoul(arguments[3])});
     Memory const after = process_memory();

@@ -69,9 +69,9 @@ double advantage(Figure const& figure, Figure const& other) noexcept {
 }
 
 std::string as_text(Table const& table) {
-    std::string text = fmt::format("\n{}\n  {:<12}{:>12}{:>12}{:>12}{:>12}{:>12}\n",
-                                   title(table.front()), "", "median", "min", "max", "of ceiling",
-                                   "annals is");
+    std::string text =
+        fmt::format("\n{}\n  {:<12}{:>12}{:>12}{:>12}{:>12}{:>12}\n", title(table.front()), "",
+                    "median", "min", "max", "of ceiling", "annals is");
     for (Line const& line : lines(table)) {
         text += fmt::format("  {:<12}{:>12}{:>12}{:>12}{:>12}{:>12}\n", line.subject, line.median,
                             line.min, line.max, line.of_ceiling, line.annals_is);

@@ -89,11 +89,11 @@ void for_each_file(fs::path const& directory, Visit const& visit) {
 std::string describe_machine(fs::path const& directory) {
     struct utsname name {};
     ::uname(&name);
-    return fmt::format(
-        "{}, {} cores, {:.0f} GiB of memory, load {}\n{} {}\n{}\n",
-        field("/proc/cpuinfo", "model name"), std::thread::hardware_concurrency(),
-        static_cast<double>(number(field("/proc/meminfo", "MemTotal"))) / (1 << 20),
-        first_line("/proc/loadavg"), name.sysname, name.release, describe_mount(directory));
+    return fmt::format("{}, {} cores, {:.0f} GiB of memory, load {}\n{} {}\n{}\n",
+                       field("/proc/cpuinfo", "model name"), std::thread::hardware_concurrency(),
+                       static_cast<double>(number(field("/proc/meminfo", "MemTotal"))) / (1 << 20),
+                       first_line("/proc/loadavg"), name.sysname, name.release,
+                       describe_mount(directory));
 }
 
 std::uint64_t dirty_limit_bytes() {

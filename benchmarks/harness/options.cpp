@@ -62,7 +62,8 @@ Options parse_options(std::span<char const* const> arguments) {
         } else if (option == "--scale") {
             options.scale = positive_number(option, value(option));
         } else if (option == "--patience") {
-            options.patience = std::chrono::duration<double>{positive_number(option, value(option))};
+            options.patience =
+                std::chrono::duration<double>{positive_number(option, value(option))};
         } else if (option == "--no-journal") {
             options.journal = Options::Journal::never;
         } else if (option == "--quick") {

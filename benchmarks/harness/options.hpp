@@ -19,7 +19,7 @@ struct Options {
     std::filesystem::path json{};     ///< empty: none is written
     std::filesystem::path markdown{};
     unsigned runs = 5;
-    double scale = 1;                         ///< of the records at full size
+    double scale = 1;                            ///< of the records at full size
     std::chrono::duration<double> patience{10};  ///< a peer's run is cut off after it
     enum class Journal { automatic, never } journal = Journal::automatic;
 };

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Annals, through the typed producer and the typed replay, as its users meet it.
+// Annals, through the typed producer, replay and consumer, as its users meet it.
 #include <annals/annals.hpp>
 
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <stdexcept>
 #include <string>
+#include <utility>
 
+#include "subjects/channel.hpp"
 #include "subjects/subjects.hpp"
 
 namespace bench {
@@ -143,6 +149,39 @@ private:
     Topic topic_;
 };
 
+/// The number is the value.
+class AnnalsChannel : public Channel {
+public:
+    AnnalsChannel(std::filesystem::path const& directory, Waiting waiting)
+        : log_{directory},
+          topic_{log_.topic<std::string, std::string>("bench", {.sync = annals::Sync::never})},
+          producer_{topic_.producer()},
+          consumer_{topic_.consumer()},
+          timeout_{waiting == Waiting::sleeping ? std::chrono::nanoseconds::max()
+                                                : std::chrono::nanoseconds{0}} {}
+
+    void send(std::int64_t number) override {
+        producer_.send("key-of-16-bytes.", {reinterpret_cast<char const*>(&number), sizeof number});
+    }
+
+    [[nodiscard]] std::int64_t receive() override {
+        for (;;) {
+            for (auto const& record : consumer_.poll(timeout_)) {
+                std::int64_t number = 0;
+                std::memcpy(&number, record.value().data(), sizeof number);
+                return number;
+            }
+        }
+    }
+
+private:
+    annals::Log log_;
+    Topic topic_;
+    Producer producer_;
+    annals::Consumer<std::string, std::string> consumer_;
+    std::chrono::nanoseconds timeout_;
+};
+
 }  // namespace
 
 std::unique_ptr<Store> open_annals(Setup const& setup) {
@@ -152,6 +191,11 @@ std::unique_ptr<Store> open_annals(Setup const& setup) {
         throw std::logic_error{"the pool's frames are not as long as Annals' own"};
     }
     return std::make_unique<AnnalsStore>(setup);
+}
+
+std::unique_ptr<Channel> open_annals_channel(std::filesystem::path const& directory,
+                                             Waiting waiting) {
+    return std::make_unique<AnnalsChannel>(directory, waiting);
 }
 
 }  // namespace bench

@@ -20,8 +20,7 @@ constexpr std::size_t read_bytes = std::size_t{1} << 20;
 class Mapping {
 public:
     Mapping(File const& file, std::uint64_t bytes, int protection) : bytes_{bytes} {
-        void* const at =
-            ::mmap(nullptr, bytes, protection, MAP_SHARED, file.descriptor(), 0);
+        void* const at = ::mmap(nullptr, bytes, protection, MAP_SHARED, file.descriptor(), 0);
         if (at == MAP_FAILED) throw_errno("mmap");
         data_ = static_cast<char*>(at);
     }
@@ -105,8 +104,7 @@ public:
 private:
     [[nodiscard]] std::uint64_t allocated() const {
         std::uint64_t const bytes = setup_.records * setup_.pool->frame_bytes();
-        int const error =
-            ::posix_fallocate(file_.descriptor(), 0, static_cast<off_t>(bytes));
+        int const error = ::posix_fallocate(file_.descriptor(), 0, static_cast<off_t>(bytes));
         if (error != 0) throw std::system_error{error, std::generic_category(), "fallocate"};
         return bytes;
     }
@@ -155,8 +153,7 @@ public:
 
 private:
     void put(char const* data, std::size_t bytes) {
-        auto const written =
-            ::pwrite(file_.descriptor(), data, bytes, static_cast<off_t>(place_));
+        auto const written = ::pwrite(file_.descriptor(), data, bytes, static_cast<off_t>(place_));
         if (written != static_cast<ssize_t>(bytes)) throw_errno("pwrite");
         place_ += bytes;
     }
@@ -202,8 +199,8 @@ private:
     void read_all(Sink& sink) const {
         std::vector<char> buffer(read_bytes / pool_.frame_bytes() * pool_.frame_bytes());
         for (std::uint64_t at = 0;;) {
-            auto const got = ::pread(file_.descriptor(), buffer.data(), buffer.size(),
-                                     static_cast<off_t>(at));
+            auto const got =
+                ::pread(file_.descriptor(), buffer.data(), buffer.size(), static_cast<off_t>(at));
             if (got < 0) throw_errno("pread");
             if (got == 0) return;
             auto const bytes = static_cast<std::size_t>(got);

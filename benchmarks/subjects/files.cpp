@@ -53,8 +53,7 @@ struct BufferedWrite {
 class FileStore : public Store {
 public:
     explicit FileStore(Setup const& setup)
-        : pool_{*setup.pool},
-          file_{setup.directory / "frames", O_WRONLY | O_CREAT | O_APPEND} {}
+        : pool_{*setup.pool}, file_{setup.directory / "frames", O_WRONLY | O_CREAT | O_APPEND} {}
 
     std::unique_ptr<Appender> appender(unsigned) override {
         return std::make_unique<FrameAppender<WriteCall>>(pool_, WriteCall{file_.descriptor()});

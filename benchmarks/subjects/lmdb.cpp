@@ -62,7 +62,8 @@ public:
         std::uint64_t const page = 4096;
         std::uint64_t const records = setup.records * (setup.pool->payload_bytes() + 64);
         // A record of more than half a page's room has a page to itself.
-        std::uint64_t const room = setup.pool->payload_bytes() > page / 4 ? 3 * records : 2 * records;
+        std::uint64_t const room =
+            setup.pool->payload_bytes() > page / 4 ? 3 * records : 2 * records;
         require(mdb_env_set_mapsize(env_, (room / page + 65536) * page));
         unsigned flags = MDB_WRITEMAP | MDB_NORDAHEAD;
         if (setup.durability != Durability::power) flags |= MDB_NOSYNC | MDB_NOMETASYNC;

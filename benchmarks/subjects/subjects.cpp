@@ -7,10 +7,8 @@ namespace bench {
 namespace {
 
 constexpr Subject all_subjects[] = {
-    {"ceiling", &open_ceiling},
-    {"annals", &open_annals},
-    {"stdio", &open_stdio},
-    {"write", &open_write},
+    {"ceiling", &open_ceiling}, {"annals", &open_annals},
+    {"stdio", &open_stdio},     {"write", &open_write},
 #ifdef ANNALS_BENCH_HAS_ROCKSDB
     {"rocksdb", &open_rocksdb},
 #endif
