@@ -52,6 +52,8 @@ TEST_CASE("options that are left out mean what is documented") {
     CHECK_FALSE(log.on_event);
     TopicOptions const topic;
     CHECK((!topic.partitions && !topic.sync && !topic.sync_interval && !topic.clock));
+    CHECK((!topic.retention_age && !topic.retention_bytes && !topic.retention_records));
+    CHECK_FALSE(topic.segment_age);
     CHECK(ReplayOptions{}.check == Check::first_read);
     CHECK(ConsumerOptions{}.start == Start::earliest);
     CHECK_FALSE(ProducerOptions{}.partitioner);

@@ -117,9 +117,7 @@ private:
     template <class K, class V>
     [[nodiscard]] static format::TopicMeta with_changes(format::TopicMeta meta,
                                                         TopicOptions const& options) {
-        meta.sync = options.sync.value_or(meta.sync);
-        meta.sync_interval = options.sync_interval.value_or(meta.sync_interval);
-        meta.clock = options.clock.value_or(meta.clock);
+        meta = storage::with_options(std::move(meta), options);
         if (codec_extends<K>(meta.key_codec)) meta.key_codec = codec_name<K>();
         if (codec_extends<V>(meta.value_codec)) meta.value_codec = codec_name<V>();
         return meta;

@@ -80,13 +80,32 @@ struct LogOptions {
     EventHandler on_event{};
 };
 
+/// As retention_bytes or retention_records: no limit, also where one was stored.
+inline constexpr std::uint64_t unlimited = ~std::uint64_t{0};
+
 /// How a topic is created or opened. What is left out is taken as stored with the topic; a new
-/// topic gets one partition and `Sync::interval` of one second.
+/// topic gets one partition, `Sync::interval` of one second, and keeps its records for ever. What
+/// is given is stored, and holds for all handles.
+///
+/// Retention counts in each partition by itself and removes whole segments, the oldest first,
+/// within seconds of their being due. The newest segment's file stays.
 struct TopicOptions {
     std::optional<std::uint32_t> partitions{};  ///< fixed when the topic is created: 1 to 65,536
-    std::optional<Sync> sync{};                 ///< given: stored, and holds for all handles
+    std::optional<Sync> sync{};
     std::optional<std::chrono::nanoseconds> sync_interval{};
     std::optional<Clock> clock{};
+    /// A segment goes when its youngest record is older than this, by the system clock and the
+    /// records' timestamps; where those lie in the future, by the time when the segment was ended.
+    /// nanoseconds::max(): no limit.
+    std::optional<std::chrono::nanoseconds> retention_age{};
+    /// The oldest segments go while a partition's files take more than this. `unlimited`: no limit.
+    std::optional<std::uint64_t> retention_bytes{};
+    /// The oldest segments go as long as so many records remain. `unlimited`: no limit.
+    std::optional<std::uint64_t> retention_records{};
+    /// A segment that holds records is ended when it is so old, full or not, so that its records
+    /// can go. Default: a quarter of retention_age; so no record gets much older than five quarters
+    /// of that. nanoseconds::max(): only when it is full.
+    std::optional<std::chrono::nanoseconds> segment_age{};
 };
 
 /// What may be said about one record or batch besides key and value. Everything is borrowed for the

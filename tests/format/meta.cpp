@@ -22,6 +22,7 @@ TopicMeta example() {
                    .clock = Clock::coarse,
                    .sync_interval = 250ms,
                    .created = Timestamp{1s},
+                   .retention = {.age = 7s, .bytes = 0x22, .records = 0x33, .segment_age = 5ns},
                    .key_codec = "text",
                    .value_codec = "shop.Order(24)"};
     meta.topic_id.fill(std::byte{0xAB});
@@ -51,9 +52,13 @@ TEST_CASE("topic.meta's fields lie at their places, the codecs' names behind the
           "0c 00 00 00 02 01 00 00 "  // partitions, sync, clock
           "80 b2 e6 0e 00 00 00 00 "  // sync_interval
           "00 ca 9a 3b 00 00 00 00 "  // created
+          "00 86 3b a1 01 00 00 00 "  // retention_age
+          "22 00 00 00 00 00 00 00 "  // retention_bytes
+          "33 00 00 00 00 00 00 00 "  // retention_records
+          "05 00 00 00 00 00 00 00 "  // segment_age
           "04 00 00 00 0e 00 00 00 "  // lengths of the names
           "df 11 8a 63 b1 8a ef 82 "  // hash of the names
-          "ce c9 dc b7 fd 37 5b f9 "  // check
+          "8c 1e be 5a 3c cf bc e0 "  // check
           "74 65 78 74 73 68 6f 70 2e 4f 72 64 65 72 28 32 34 29");
 }
 
@@ -106,6 +111,6 @@ TEST_CASE("a damaged topic.meta is told with its path and the place of the damag
         FAIL("nothing was thrown");
     } catch (Error const& error) {
         CHECK(error.path() == "topics/t/topic.meta");
-        CHECK(error.place() == 88);
+        CHECK(error.place() == 120);
     }
 }

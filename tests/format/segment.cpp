@@ -69,11 +69,11 @@ TEST_CASE("activation and completion lie in sectors of their own, bound to their
           "11 00 00 00 00 00 00 00 22 00 00 00 00 00 00 00 33 00 00 00 00 00 00 00 "
           "01 00 00 00 00 00 00 00 c6 95 e3 b4 0f c1 b5 12");
     CHECK(Activation::copy == 1);
-    Completion const completion =
-        checked(Completion{.count = 0x11, .end = 0x22, .max_timestamp = -2}, salt);
+    Completion const completion = checked(
+        Completion{.count = 0x11, .end = 0x22, .max_timestamp = -2, .completed = 0x33}, salt);
     CHECK(hex(bytes_of(completion)) ==
           "11 00 00 00 00 00 00 00 22 00 00 00 00 00 00 00 fe ff ff ff ff ff ff ff "
-          "be 07 13 e1 8e 71 d0 d9");
+          "33 00 00 00 00 00 00 00 77 7c 37 4c 7d ae 53 78");
 
     Activation other;
     CHECK(read_record(bytes_of(activation), other, salt) == RecordState::good);

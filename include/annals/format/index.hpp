@@ -17,6 +17,7 @@ inline constexpr Magic index_magic{'A', 'N', 'N', 'A', 'L', 'I', 'D', 'X'};
 /// An entry stands for about so many bytes of frames.
 inline constexpr std::uint64_t index_stride = std::uint64_t{16} << 10;
 inline constexpr std::int64_t before_all_time = std::numeric_limits<std::int64_t>::min();
+inline constexpr std::int64_t after_all_time = std::numeric_limits<std::int64_t>::max();
 
 /// A frame that begins at this place, and the highest timestamp of all frames before it.
 struct IndexEntry {

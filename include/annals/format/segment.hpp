@@ -79,9 +79,11 @@ struct Completion {
     std::uint64_t count = 0;
     std::uint64_t end = 0;  ///< the place of the seal
     std::int64_t max_timestamp = 0;
+    std::int64_t completed = 0;  ///< by the system clock; whatever its records are stamped with
     std::uint64_t check = 0;
 };
-static_assert(sizeof(Completion) == 32 && offsetof(Completion, end) == 8);
+static_assert(sizeof(Completion) == 40 && offsetof(Completion, end) == 8 &&
+              offsetof(Completion, completed) == 24);
 
 /// How far something reaches into a segment: so many records, ending at this place.
 struct Extent {

@@ -35,13 +35,15 @@ void complete_segment(SegmentFiles<P> const& files, Segment<P>& segment,
                       typename Segment<P>::Mapping& mapping) {
     format::Extent const end = segment.published();
     segment.index().extend({mapping.data(), mapping.size()}, end);
-    std::int64_t const max_timestamp = segment.index().max_timestamp().first;
     auto const completion = format::checked(
-        format::Completion{.count = end.count, .end = end.place, .max_timestamp = max_timestamp},
+        format::Completion{.count = end.count,
+                           .end = end.place,
+                           .max_timestamp = segment.index().max_timestamp().first,
+                           .completed = files.platform().now().time_since_epoch().count()},
         segment.info().salt);
     detail::store(mapping.data() + format::completion_place, completion);
     P::store_point(mapping.data() + format::completion_place, sizeof completion);
-    segment.set_known_max_timestamp(max_timestamp);
+    segment.set_completion(completion);
     write_index(files, segment);
 }
 

@@ -189,9 +189,16 @@ private:
             detail::raise(Errc::invalid_argument, "a topic has 1 to 65536 partitions, not " +
                                                       std::to_string(*options.partitions));
         }
-        if (options.sync_interval && options.sync_interval->count() <= 0) {
-            detail::raise(Errc::invalid_argument, "sync_interval must be above 0");
-        }
+        auto const require_positive = [](auto const& given, std::string_view what) {
+            if (given && *given <= std::remove_cvref_t<decltype(*given)>{}) {
+                detail::raise(Errc::invalid_argument, std::string{what} + " must be above 0");
+            }
+        };
+        require_positive(options.sync_interval, "sync_interval");
+        require_positive(options.retention_age, "retention_age");
+        require_positive(options.retention_bytes, "retention_bytes");
+        require_positive(options.retention_records, "retention_records");
+        require_positive(options.segment_age, "segment_age");
     }
 
     void require_usable() const {
@@ -289,15 +296,12 @@ private:
     }
 
     [[nodiscard]] format::TopicMeta new_meta(TopicRequest const& request) const {
-        format::TopicMeta meta{.topic_id = random_id(platform_),
-                               .partitions = request.options.partitions.value_or(1),
-                               .created = platform_.now(),
-                               .key_codec = request.key_codec,
-                               .value_codec = request.value_codec};
-        meta.sync = request.options.sync.value_or(meta.sync);
-        meta.sync_interval = request.options.sync_interval.value_or(meta.sync_interval);
-        meta.clock = request.options.clock.value_or(meta.clock);
-        return meta;
+        return with_options({.topic_id = random_id(platform_),
+                             .partitions = request.options.partitions.value_or(1),
+                             .created = platform_.now(),
+                             .key_codec = request.key_codec,
+                             .value_codec = request.value_codec},
+                            request.options);
     }
 
     /// The writer may have removed the topic since, and made another of that name.

@@ -186,7 +186,7 @@ private:
         if (page.completion) {
             segment.set_finished({page.completion->count, page.completion->end},
                                  segment.ordinal() + 1);
-            segment.set_known_max_timestamp(page.completion->max_timestamp);
+            segment.set_completion(*page.completion);
             opened_.end = base + std::min(page.completion->count, segment.limit());
             opened_.durable = opened_.end;
             ends_open_ = false;

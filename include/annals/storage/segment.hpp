@@ -189,8 +189,14 @@ public:
     [[nodiscard]] std::int64_t known_max_timestamp() const noexcept {
         return max_timestamp_.load(std::memory_order_relaxed);
     }
-    void set_known_max_timestamp(std::int64_t timestamp) noexcept {
-        max_timestamp_.store(timestamp, std::memory_order_relaxed);
+    /// When it was completed, by the system clock; `after_all_time`: it is not, or nobody knows.
+    [[nodiscard]] std::int64_t completed() const noexcept {
+        return completed_.load(std::memory_order_relaxed);
+    }
+    /// What the first page of a complete segment says.
+    void set_completion(format::Completion const& completion) noexcept {
+        max_timestamp_.store(completion.max_timestamp, std::memory_order_relaxed);
+        completed_.store(completion.completed, std::memory_order_relaxed);
     }
 
     /// What recovery found dead and did not write into the file: read as voids. Before the segment
@@ -230,6 +236,7 @@ private:
     Atomic<std::uint64_t> limit_{no_limit};
     Atomic<std::uint64_t> successor_{0};
     Atomic<std::int64_t> max_timestamp_{format::before_all_time};
+    Atomic<std::int64_t> completed_{format::after_all_time};
     Atomic<bool> finished_{false};
 };
 

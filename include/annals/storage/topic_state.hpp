@@ -22,6 +22,19 @@ namespace annals::inline v1::storage {
 
 inline constexpr std::uint32_t max_partitions = 65'536;
 
+/// The description with what its opener asks for.
+[[nodiscard]] inline format::TopicMeta with_options(format::TopicMeta meta,
+                                                    TopicOptions const& options) {
+    meta.sync = options.sync.value_or(meta.sync);
+    meta.sync_interval = options.sync_interval.value_or(meta.sync_interval);
+    meta.clock = options.clock.value_or(meta.clock);
+    meta.retention.age = options.retention_age.value_or(meta.retention.age);
+    meta.retention.bytes = options.retention_bytes.value_or(meta.retention.bytes);
+    meta.retention.records = options.retention_records.value_or(meta.retention.records);
+    if (options.segment_age) meta.retention.segment_age = options.segment_age;
+    return meta;
+}
+
 /// Shared by all handles of a topic; outlives the log's closing. Any thread may call it.
 template <Platform P>
 class TopicState {
