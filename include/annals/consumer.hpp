@@ -282,6 +282,7 @@ private:
 
     void require_in_log(Part& part) const {
         auto& state = part.reader.state();
+        if (!part.is_stale) part.reader.require_in_log();
         if (!part.is_stale && part.reader.offset() <= state.claimed_end()) return;
         std::uint64_t const end = state.end();
         if (!part.is_stale && part.reader.offset() <= end) return;

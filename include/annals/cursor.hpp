@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <annals/config.hpp>
 #include <annals/error.hpp>
@@ -22,12 +23,15 @@ template <class P>
 class BasicRecordReader {
 public:
     using State = storage::PartitionState<P>;
+    using Held = std::vector<std::shared_ptr<storage::Segment<P>>>;
 
     static constexpr std::uint64_t no_end = std::numeric_limits<std::uint64_t>::max();
 
     BasicRecordReader() = default;
-    BasicRecordReader(std::shared_ptr<State> state, std::uint64_t offset, Check check) noexcept
-        : state_{std::move(state)}, offset_{offset}, check_{check} {}
+    /// What is `held` is read also where the log has come to begin behind it.
+    BasicRecordReader(std::shared_ptr<State> state, std::uint64_t offset, Check check,
+                      std::shared_ptr<Held const> held = {}) noexcept
+        : state_{std::move(state)}, held_{std::move(held)}, offset_{offset}, check_{check} {}
 
     /// The offset that is read next: behind all voids that were passed.
     [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
@@ -70,6 +74,17 @@ public:
         return false;
     }
 
+    /// Throws `offset_out_of_range` where the next offset lies before the log's beginning.
+    void require_in_log() const {
+        std::uint64_t const beginning = state_->segments().beginning();
+        if (offset_ >= beginning) return;
+        detail::raise(Errc::offset_out_of_range,
+                      "offset " + std::to_string(offset_) + " lies before the log's beginning",
+                      {.path = state_->files().path(),
+                       .partition = state_->partition(),
+                       .valid_range = OffsetRange{beginning, state_->published_end()}});
+    }
+
 private:
     /// Finds the segment and place of the offset that is due.
     [[nodiscard]] bool enter() {
@@ -77,25 +92,17 @@ private:
     }
 
     [[nodiscard]] bool find() {
-        require_in_range();
+        if (!held_) require_in_log();
         if (offset_ > state_->published_end()) return false;
         auto location = state_->locate(offset_);
         if (!location.segment) return false;
-        offset_ = location.segment->base() + location.extent.count;
+        std::uint64_t const found = location.segment->base() + location.extent.count;
+        if (found > offset_) require_in_log();  // its segment went between the two looks
+        offset_ = found;
         place_ = location.extent.place;
         pin_ = std::move(location.pin);
         segment_ = std::move(location.segment);
         return true;
-    }
-
-    void require_in_range() const {
-        std::uint64_t const beginning = state_->beginning();
-        if (offset_ >= beginning) return;
-        detail::raise(Errc::offset_out_of_range,
-                      "offset " + std::to_string(offset_) + " lies before the log's beginning",
-                      {.path = state_->files().path(),
-                       .partition = state_->partition(),
-                       .valid_range = OffsetRange{beginning, state_->published_end()}});
     }
 
     /// The segment that has the offset by now, where that is not the one that was entered: a later
@@ -181,6 +188,7 @@ private:
     }
 
     std::shared_ptr<State> state_;
+    std::shared_ptr<Held const> held_;
     std::shared_ptr<storage::Segment<P>> segment_;
     typename storage::Segment<P>::Pin pin_;
     std::uint64_t place_ = 0;

@@ -24,11 +24,14 @@ namespace annals::inline v1 {
 template <class K, class V, class P>
 class BasicReplay {
     using State = storage::PartitionState<P>;
+    using Held = typename BasicRecordReader<P>::Held;
 
     struct Part {
         std::shared_ptr<State> state;
         std::uint64_t from = 0;
         std::uint64_t until = 0;
+        /// In the writing process what it reads stays, whatever retention removes meanwhile.
+        std::shared_ptr<Held const> held{};
     };
 
 public:
@@ -96,7 +99,8 @@ public:
         Iterator(std::vector<Part> const& parts, Check check) {
             heads_.reserve(parts.size());
             for (Part const& part : parts) {
-                Head head{BasicRecordReader<P>{part.state, part.from, check}, part.until};
+                BasicRecordReader<P> reader{part.state, part.from, check, part.held};
+                Head head{std::move(reader), part.until};
                 if (!head.advance()) continue;
                 order_.push_back(heads_.size());
                 heads_.push_back(std::move(head));
@@ -136,8 +140,8 @@ public:
 private:
     /// Cuts the bounds to what the partition has now.
     void add_part(std::shared_ptr<State> const& state, ReplayOptions const& options) {
-        std::uint64_t const beginning = state->beginning();
         std::uint64_t const end = state->end();
+        std::uint64_t const beginning = state->segments().beginning();
         auto const offset_of = [&](std::optional<Bound> const& bound, std::uint64_t otherwise) {
             if (!bound) return otherwise;
             if (bound->is_offset()) return bound->offset().value();
@@ -145,7 +149,10 @@ private:
         };
         std::uint64_t const from = std::max(offset_of(options.from, beginning), beginning);
         std::uint64_t const until = std::min(offset_of(options.until, end), end);
-        if (from < until) parts_.push_back({state, from, until});
+        if (from >= until) return;
+        auto held = std::make_shared<Held>(state->segments().hold({from, until}));
+        std::uint64_t const first = held->empty() ? until : held->front()->base();
+        parts_.push_back({state, std::max(from, first), until, std::move(held)});
     }
 
     std::vector<Part> parts_;

@@ -75,6 +75,21 @@ public:
         return Offset{state().partition(partition)->durable()};
     }
 
+    /// Removes the records before a bound: those below an offset, or those before the first whose
+    /// timestamp is at least a time. A bound outside the log is cut to it, as for a replay. Returns
+    /// the partition's new beginning: durable, and there for all readers, when the call returns,
+    /// also where records before it are in the same file. Files wholly before it go now, or once
+    /// nobody reads them. Throws `read_only`, `closed`, `sync_failed`, `no_space`, `io_error`.
+    Offset delete_records_before(std::uint32_t partition, Bound bound) const {
+        auto const& state = state_->partition(partition);
+        std::uint64_t offset = bound.offset().value();
+        if (!bound.is_offset()) {
+            (void)state->end();  // as far as it is known to whoever calls
+            offset = state->offset_at(bound.timestamp().time_since_epoch().count());
+        }
+        return Offset{state->delete_before(offset)};
+    }
+
     /// Returns when everything sent before the call is durable. Throws `sync_failed`, `read_only`.
     void flush() const {
         for (auto const& partition : state().partitions()) partition->flush();

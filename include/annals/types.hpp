@@ -92,6 +92,7 @@ struct PartitionRecovery {
     std::string topic{};
     std::uint32_t partition = 0;
     Ending ending = Ending::clean;
+    Offset beginning{};
     Offset end{};                      ///< what is kept: [beginning, end)
     std::uint64_t records_voided = 0;  ///< offsets that stay without a record: their sender died
     std::uint64_t bytes_cut = 0;       ///< behind the end: never published, or torn

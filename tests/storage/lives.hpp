@@ -113,13 +113,15 @@ private:
 template <class P>
 class Life {
 public:
-    explicit Life(Site<P> const& site, AfterDeath rule = AfterDeath::detect)
-        : Life{site.files(), rule} {}
+    explicit Life(Site<P> const& site, AfterDeath rule = AfterDeath::detect,
+                  format::Retention const& retention = {})
+        : Life{site.files(), rule, retention} {}
     explicit Life(std::shared_ptr<storage::SegmentFiles<P> const> files,
-                  AfterDeath rule = AfterDeath::detect) {
+                  AfterDeath rule = AfterDeath::detect, format::Retention const& retention = {}) {
         P const platform = files->platform();
         auto settings = std::make_shared<storage::TopicSettings<P>>();
         settings->sync = Sync::never;
+        settings->retention.set(retention);
         state_ = std::make_shared<storage::PartitionState<P>>(
             std::move(files),
             std::make_shared<storage::WriterContext<P>>(platform, small_segment, false),

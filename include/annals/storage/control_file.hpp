@@ -31,6 +31,13 @@ template <PlatformDirectory Directory>
     return {format::decode_control(bytes, file->path()), file->identity()};
 }
 
+/// What says in that control file from now on that the log begins at `offset`.
+[[nodiscard]] inline format::Beginning next_beginning(format::Control const& control,
+                                                      std::uint64_t offset) noexcept {
+    std::uint64_t const last = control.beginning ? control.beginning->sequence : 0;
+    return {.sequence = last + 1, .offset = offset};
+}
+
 /// This life of this machine, writing with that control file.
 template <Platform P>
 [[nodiscard]] format::WriterIdentity writer_identity(P const& platform,
@@ -86,6 +93,12 @@ public:
                                               .inode = identity.inode,
                                               .count = extent.count,
                                               .end = extent.place}));
+    }
+
+    /// The log begins at `offset`. To be synced, or the file replaced, before it is set again.
+    void set_beginning(std::uint64_t offset) {
+        format::Beginning const next = next_beginning(contents(), offset);
+        put(format::beginning_places[next.sequence % 2], format::checked(next));
     }
 
     void set_clean(format::CleanMark const& mark) noexcept {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include <annals/config.hpp>
@@ -106,6 +107,24 @@ template <Platform P>
         flush();
     });
     return {wanted, end};
+}
+
+/// Nothing is written any more to what lies before `next`; what was replaced is not needed, but
+/// stays mapped for whoever reads in it still.
+template <Platform P>
+void let_go(SegmentFiles<P> const& files, SegmentList<P> const& segments, Segment<P> const& next,
+            std::vector<std::shared_ptr<Segment<P>>> const& replaced) {
+    for (auto const& each : replaced) each->wake_readers(files.platform());
+    for (auto const& each : segments.snapshot()) {
+        if (each.get() == &next || !each->is_writing()) continue;
+        each->wake_readers(files.platform());
+        each->stop_writing();
+    }
+    // Where this fails the files are found to be superseded at the next opening.
+    (void)detail::attempt([&] {
+        auto directory = files.directory();
+        for (auto const& each : replaced) files.remove_segment(directory, each->ordinal());
+    });
 }
 
 }  // namespace annals::inline v1::storage

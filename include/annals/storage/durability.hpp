@@ -56,8 +56,8 @@ public:
         sync_segments(SegmentPtr{});
     }
 
-    /// Syncs and completes segments that were rolled, up to but without `active`. False: there was
-    /// none.
+    /// Syncs and completes segments that were rolled, up to but without `active`; all that were
+    /// sealed where that is null. False: there was none.
     bool complete_before(SegmentPtr const& active) {
         std::lock_guard const lock{mutex_};
         SegmentPtr const before = unsynced_;
@@ -69,7 +69,7 @@ public:
     /// by too many dirty pages, finds it all at once. For the keeper.
     void start_writeback() {
         std::lock_guard const lock{mutex_};
-        if (!unsynced_ || is_poisoned()) return;
+        if (!unsynced_ || !unsynced_->is_writing() || is_poisoned()) return;
         if (written_back_.first != unsynced_->ordinal()) written_back_ = {unsynced_->ordinal(), 0};
         std::uint64_t const end = unsynced_->published().place & ~(format::page_bytes - 1);
         if (end < written_back_.second + writeback_stride) return;
@@ -84,6 +84,13 @@ public:
         std::lock_guard const lock{mutex_};
         if (is_poisoned()) detail::raise_again(*last_failure_);
         control_->set_clean(mark);
+        store_control();
+    }
+
+    /// The log begins at `offset`, durably when this returns. It may be so already where it throws.
+    void store_beginning(std::uint64_t offset) {
+        std::lock_guard const lock{mutex_};
+        control_->set_beginning(offset);
         store_control();
     }
 
@@ -121,11 +128,12 @@ private:
     void sync_segments(SegmentPtr const& stop) {
         if (is_poisoned()) detail::raise_again(*last_failure_);
         while (unsynced_ && unsynced_ != stop) {
-            bool const is_finished = sync_segment(*unsynced_);
-            if (!is_finished) return;
+            if (unsynced_->is_writing()) {
+                if (!sync_segment(*unsynced_)) return;
+                complete(*unsynced_);
+            }
             SegmentPtr next = segments_.next(unsynced_->ordinal());
-            if (!next) return;
-            complete(*unsynced_);
+            if (!next) return;  // it was sealed, and nothing was appended since
             unsynced_ = std::move(next);
         }
     }
@@ -170,6 +178,12 @@ private:
 
     void complete(Segment<P>& segment) {
         auto const mapping = segment.writable();
+        // What was not needed of its blocks goes back where the file system can take it.
+        std::uint64_t const end = segment.published().place + format::frame_header_bytes;
+        std::uint64_t const used = detail::align_up(end, format::page_bytes);
+        (void)detail::attempt([&] {
+            if (used < mapping->size()) segment.file().punch(used, mapping->size() - used);
+        });
         complete_segment(*files_, segment, *mapping);
         segment.stop_writing();
     }

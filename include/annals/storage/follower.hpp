@@ -44,13 +44,12 @@ public:
         std::lock_guard const lock{mutex_};
         Seen const now = look();
         if (now == seen_ && (!now.is_writer_alive || !is_at_end_of_list())) return;
-        bool const goes_on = now.is_writer_alive && seen_.is_writer_alive &&
-                             now.beginning == seen_.beginning && find_new();
-        if (goes_on) {
-            seen_ = now;
-        } else {
-            find_all(adopt);
-        }
+        bool const goes_on = now.is_writer_alive && seen_.is_writer_alive && find_new();
+        if (!goes_on) return find_all(adopt);
+        if (now.beginning) segments_.begin_at(now.beginning->offset);
+        std::vector<std::uint64_t> dropped;
+        (void)segments_.drop_old(dropped);
+        seen_ = now;
     }
 
     /// Whether a writer lived when it was last looked.

@@ -11,6 +11,7 @@
 
 #include <annals/config.hpp>
 #include <annals/error.hpp>
+#include <annals/storage/capacity.hpp>
 #include <annals/storage/control_file.hpp>
 #include <annals/storage/copying.hpp>
 #include <annals/storage/opening.hpp>
@@ -40,6 +41,9 @@ public:
          OpenedPartition<P>&& opened)
         : files_{std::move(files)}, segments_{segments}, opened_{std::move(opened)} {
         opened_.segments.clear();  // the list has them
+        SegmentPtr const last = segments_.last();
+        auto const& clean = opened_.control.clean;
+        was_closed_ = clean && clean->ordinal == (last ? last->ordinal() : 0);
     }
 
     /// The offset behind all that opening found.
@@ -49,23 +53,34 @@ public:
         return opened_.control.epochs;
     }
 
+    /// Whether records must be copied to a new file before anything else is done with the log.
+    [[nodiscard]] bool must_copy() const noexcept { return opened_.copy_from.has_value(); }
+    /// Whether the life before was closed in the midst of a segment, where this one goes on.
+    [[nodiscard]] bool goes_on() const noexcept { return opened_.resume.has_value(); }
+
+    /// The log begins at `offset`, durably when this returns. Before the gate opens.
+    void store_beginning(std::uint64_t offset) {
+        format::Control control = opened_.control;
+        control.beginning = next_beginning(control, offset);
+        store_control(std::move(control),
+                      [&](ControlFile<P>& file) { file.set_beginning(offset); });
+    }
+
     /// Throws, having changed nothing that a reader sees: `no_space`, `sync_failed` and the like.
-    [[nodiscard]] Life open(Spare<P>& spare, std::uint64_t first_capacity, Blocks blocks) {
-        bool const goes_on = opened_.resume.has_value();
-        bool const begins = segments_.last() == nullptr;
-        if (goes_on) files_->ensure_blocks(segments_.last()->info());
-        if (goes_on || begins) {
+    [[nodiscard]] Life open(Spare<P>& spare, std::uint64_t segment_bytes, Blocks blocks) {
+        if (goes_on()) files_->ensure_blocks(segments_.last()->info());
+        if (was_closed_) {
             begin_clean_life();
         } else {
             begin_epoch();
         }
         ControlFile<P> control{files_->directory(), opened_.control};
-        if (goes_on) {
+        if (goes_on()) {
             SegmentPtr const last = segments_.last();
             last->start_writing(*opened_.resume);
             return {last, *opened_.resume, std::move(control), opened_.durable};
         }
-        SegmentPtr const first = begin_segment(spare, first_capacity, blocks);
+        SegmentPtr const first = begin_segment(spare, segment_bytes, blocks);
         if (!opened_.copy_from) return {first, first_->end, std::move(control), opened_.durable};
         control.set_syncing(0);  // what it warned of is in a new file
         return {first, first_->end, std::move(control), opened_.end};
@@ -74,18 +89,25 @@ public:
 private:
     /// Clears the clean mark, durably: a log that was written to and not closed must say so.
     void begin_clean_life() {
+        format::Control control = opened_.control;
+        control.clean.reset();
+        store_control(std::move(control),
+                      [&](ControlFile<P>& file) { file.begin_life(files_->platform()); });
+    }
+
+    /// Changes the control file in place, or, where that fails, replaces it by `control`: one whose
+    /// sync has failed must not be synced again.
+    template <class Change>
+    void store_control(format::Control control, Change const& change) {
         auto directory = files_->directory();
-        bool is_stored = false;
-        if (opened_.has_control) {
-            is_stored = !detail::attempt([&] {
-                ControlFile<P> control{directory, opened_.control};
-                control.begin_life(files_->platform());
-                control.sync();
-            });
-        }
-        opened_.control.clean.reset();
-        if (!is_stored) replace_control(directory, files_->platform(), opened_.control);
+        opened_.has_control = opened_.has_control && !detail::attempt([&] {
+                                  ControlFile<P> file{directory, opened_.control};
+                                  change(file);
+                                  file.sync();
+                              });
+        if (!opened_.has_control) replace_control(directory, files_->platform(), control);
         opened_.has_control = true;
+        opened_.control = std::move(control);
     }
 
     /// The writer before died: what is appended now belongs to another epoch, so that positions
@@ -94,7 +116,7 @@ private:
         auto directory = files_->directory();
         format::Control control = opened_.control;
         std::uint64_t const last = control.epochs.back().number;
-        if (!began_epoch_) control.epochs.push_back({last + 1, opened_.end});
+        if (!began_epoch_ && segments_.last()) control.epochs.push_back({last + 1, opened_.end});
         control.clean.reset();
         control.syncing = opened_.copy_from ? control.syncing : 0;
         replace_control(directory, files_->platform(), control);
@@ -104,23 +126,24 @@ private:
 
     /// The first segment of the partition, or of the epoch. Where it was made but could not be
     /// opened, the next try goes on with it: a second one would contradict it.
-    [[nodiscard]] SegmentPtr begin_segment(Spare<P>& spare, std::uint64_t first_capacity,
+    [[nodiscard]] SegmentPtr begin_segment(Spare<P>& spare, std::uint64_t segment_bytes,
                                            Blocks blocks) {
-        if (!first_) first_ = make_first_segment(spare, first_capacity, blocks);
+        if (!first_) first_ = make_first_segment(spare, segment_bytes, blocks);
         auto segment = std::make_shared<Segment<P>>(files_, first_->info);
         segment->start_writing(first_->end);
         return segment;
     }
 
     /// Complete before it has a name; with what must be copied.
-    [[nodiscard]] CopiedTail make_first_segment(Spare<P>& spare, std::uint64_t first_capacity,
+    [[nodiscard]] CopiedTail make_first_segment(Spare<P>& spare, std::uint64_t segment_bytes,
                                                 Blocks blocks) {
         SegmentPtr const last = segments_.last();
-        SegmentInfo const info{.ordinal = spare.next_ordinal(),
-                               .capacity = last ? last->info().capacity : first_capacity,
-                               .base_offset = opened_.end,
-                               .epoch = epochs().back().number,
-                               .predecessor = last ? last->ordinal() : 0};
+        SegmentInfo const info{
+            .ordinal = spare.next_ordinal(),
+            .capacity = last ? last->info().capacity : first_capacity(segment_bytes),
+            .base_offset = opened_.end,
+            .epoch = epochs().back().number,
+            .predecessor = last ? last->ordinal() : 0};
         CopiedTail made;
         if (opened_.copy_from) {
             made = copy_tail(*files_, segments_, info, {*opened_.copy_from, opened_.end}, blocks);
@@ -134,6 +157,7 @@ private:
     std::shared_ptr<SegmentFiles<P> const> files_;
     SegmentList<P> const& segments_;
     OpenedPartition<P> opened_;
+    bool was_closed_;
     bool began_epoch_ = false;
     std::optional<CopiedTail> first_;
 };

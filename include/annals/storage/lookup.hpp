@@ -50,12 +50,13 @@ public:
         return {segment, pin, at};
     }
 
-    /// The offset of the first record whose timestamp is at least `timestamp`.
+    /// The offset of the first record of the log whose timestamp is at least `timestamp`.
     [[nodiscard]] std::optional<std::uint64_t> offset_at(std::int64_t timestamp) const {
+        std::uint64_t const beginning = segments_.beginning();
         for (auto const& segment : segments_.snapshot()) {
             std::int64_t const known = segment->known_max_timestamp();
             if (known != format::before_all_time && known < timestamp) continue;
-            if (auto const offset = offset_in(*segment, timestamp)) return offset;
+            if (auto const offset = offset_in(*segment, timestamp, beginning)) return offset;
         }
         return std::nullopt;
     }
@@ -82,17 +83,24 @@ private:
     }
 
     [[nodiscard]] std::optional<std::uint64_t> offset_in(Segment<P>& segment,
-                                                         std::int64_t timestamp) const {
+                                                         std::int64_t timestamp,
+                                                         std::uint64_t beginning) const {
+        std::uint64_t const first = beginning - std::min(beginning, segment.base());
+        if (segment.is_finished() && segment.published().count <= first) return std::nullopt;
         auto const pin = segment.pin();
         Extent const published = segment.advance_published();
         std::uint64_t const end = std::min(published.count, segment.limit());
-        Extent at =
-            confirmed(segment, pin, [&](auto& index) { return index.before_time(timestamp); });
+        Extent at = confirmed(segment, pin, [&](auto& index) {
+            Extent const by_number = index.before_number(first);
+            Extent const by_time = index.before_time(timestamp);
+            return by_time.count < by_number.count ? by_number : by_time;
+        });
         while (at.count < end) {
             auto const frame = segment.frame_at(pin, at.place);
             if (!frame) break;
             bool const is_data = frame->word.state() == format::FrameState::data;
-            if (is_data && frame->detail >= timestamp) return segment.base() + at.count;
+            if (is_data && at.count >= first && frame->detail >= timestamp)
+                return segment.base() + at.count;
             at = {at.count + frame->records, frame->end};
         }
         return std::nullopt;

@@ -16,6 +16,7 @@
 #include <annals/options.hpp>
 #include <annals/storage/completion.hpp>
 #include <annals/storage/control_file.hpp>
+#include <annals/storage/first_pages.hpp>
 #include <annals/storage/last_writer.hpp>
 #include <annals/storage/recovery.hpp>
 #include <annals/storage/segment.hpp>
@@ -68,8 +69,16 @@ public:
     /// `unsupported_format`. A damaged frame is not thrown but told in `refusal`: what lies before
     /// it stays readable.
     [[nodiscard]] OpenedPartition<P> open() {
-        read_first_pages();
-        for (std::size_t i = 0; i < pages_.size(); ++i) admit(pages_[i], superseded_from_[i]);
+        pages_ = read_first_pages(*files_);
+        if (!pages_.empty()) opened_.next_ordinal = pages_.back().info.ordinal + 1;
+        last_.bind_watermark(pages_);
+        // One that binds for no file there is must not pass for this life's.
+        if (last_.death != Death::none && !last_.watermark) opened_.control.watermark.reset();
+        auto const superseded = superseded_from(pages_);
+        std::size_t const first = first_to_keep(pages_, last_.beginning().value_or(0));
+        for (std::size_t i = 0; i < pages_.size(); ++i) {
+            i < first ? old_.push_back(pages_[i].info.ordinal) : admit(pages_[i], superseded[i]);
+        }
         require_no_missing_segment();
         finish();
         return std::move(opened_);
@@ -88,25 +97,6 @@ private:
     }
 
     // Which files are the log.
-
-    void read_first_pages() {
-        for (std::uint64_t const ordinal : files_->ordinals()) {
-            auto const file = directory_.find_file(
-                format::ordinal_name(ordinal, format::segment_suffix), Access::read);
-            if (!file) return pages_.clear(), read_first_pages();  // it vanished: list again
-            pages_.push_back(files_->read_first_page(*file, ordinal));
-            opened_.next_ordinal = ordinal + 1;
-        }
-        last_.bind_watermark(pages_);
-        superseded_from_.resize(pages_.size());
-        std::uint64_t lowest = SegmentType::no_limit;
-        for (std::size_t i = pages_.size(); i-- > 0;) {
-            superseded_from_[i] = lowest;
-            bool const is_copy =
-                pages_[i].info.is_copy() && pages_[i].activation == format::RecordState::good;
-            if (is_copy) lowest = std::min(lowest, pages_[i].info.base_offset);
-        }
-    }
 
     /// From offset `superseded` on, a later copy holds the records.
     void admit(FirstPage const& page, std::uint64_t superseded) {
@@ -154,7 +144,7 @@ private:
         if (role_ == Role::live_reader || page.info.is_copy()) return true;
         if (ends_open_ || base != opened_.end) {
             bool const may_be_unused = page.info.ordinal > last_.highest_ordinal();
-            if (may_be_unused && is_empty(page)) return false;
+            if (may_be_unused && is_empty(*files_, page.info)) return false;
             // Power loss may take a segment's activation and leave its successor's: a torn tail.
             is_cut_ = last_.death != Death::none && !last_.was_durable(page.info.ordinal);
             if (is_cut_) return false;
@@ -163,14 +153,6 @@ private:
                     page.info.ordinal, format::activation_place);
         }
         return true;
-    }
-
-    [[nodiscard]] bool is_empty(FirstPage const& page) const {
-        auto const file = files_->open_segment(page.info.ordinal, Access::read);
-        std::uint64_t word = 0;
-        (void)file.read_at(format::first_frame_place,
-                           MutableBytes{reinterpret_cast<std::byte*>(&word), sizeof word});
-        return word == 0;
     }
 
     void require_no_missing_segment() const {
@@ -194,8 +176,8 @@ private:
             return;
         }
         if (last_.death == Death::none && opened_.control.clean->ordinal == segment.ordinal()) {
-            resume_at({opened_.control.clean->count, opened_.control.clean->end}, segment);
-            return;
+            Extent const end{opened_.control.clean->count, opened_.control.clean->end};
+            if (!is_sealed_at(*files_, segment.info(), end)) return resume_at(end, segment);
         }
         if (role_ != Role::live_reader) examine_incomplete(segment);
     }
@@ -303,12 +285,26 @@ private:
             segment->set_finished(findings.end, segment->ordinal() + 1);
             segment->set_gaps(std::move(findings.gaps));
         }
-        adopt_epochs();
+        add_epochs(opened_.control.epochs, opened_.segments, opened_.end);
+        if (role_ != Role::live_reader) begin_no_later_than_end();
         if (role_ != Role::writer) return;
         if (last_.is_suspect) begin_copy();
         if (opened_.refusal) return;
         if (last_.death != Death::none) opened_.spare.reset();
         remove_leftovers();
+        if (!old_.empty() && !last_.is_suspect) remove_old();
+    }
+
+    /// Of a directory that was copied while retention worked, the control file may be the younger
+    /// part. Then nothing of the log is left, and it goes on where it is known to begin.
+    void begin_no_later_than_end() {
+        std::uint64_t const beginning = last_.beginning().value_or(0);
+        if (opened_.end >= beginning) return;
+        if (opened_.resume || last_.is_suspect) {
+            damaged("the log ends before it begins", opened_.next_ordinal - 1, 0);
+        }
+        note("nothing that was there lies behind the log's beginning");
+        opened_.end = opened_.durable = beginning;
     }
 
     /// From the first record on that the disk is not known to hold.
@@ -372,14 +368,17 @@ private:
         if (removed) directory_.sync();
     }
 
-    /// The control file's list and what the segments say: each completes the other.
-    void adopt_epochs() {
-        auto& epochs = opened_.control.epochs;
-        for (auto const& segment : opened_.segments) {
-            format::Epoch const epoch{segment->info().epoch, segment->base()};
-            if (epochs.empty() || epochs.back().number < epoch.number) epochs.push_back(epoch);
-        }
-        if (epochs.empty()) epochs.push_back({1, opened_.end});
+    /// A death came between the storing of the log's beginning and the removal of what lies before
+    /// it, or power loss has brought that back. What says so may not be durable here: only a new
+    /// control file is beyond doubt.
+    void remove_old() {
+        opened_.control.syncing = 0;
+        control_file_.reset();
+        auto const error = detail::attempt(
+            [&] { replace_control(directory_, files_->platform(), opened_.control); });
+        if (error) return;  // on a full disk they go another time
+        for (std::uint64_t const ordinal : old_) files_->remove_segment(directory_, ordinal);
+        opened_.report.segments_removed += old_.size();
     }
 
     std::shared_ptr<SegmentFiles<P> const> files_;
@@ -388,8 +387,8 @@ private:
     LastWriter last_;
     OpenedPartition<P> opened_;
     std::vector<FirstPage> pages_;
-    std::vector<std::uint64_t> superseded_from_;  // for each page
     std::vector<std::uint64_t> leftovers_;
+    std::vector<std::uint64_t> old_;  // before the log's beginning
     std::vector<std::pair<std::shared_ptr<SegmentType>, Findings>> incomplete_;
     std::optional<ControlFile<P>> control_file_;
     std::uint64_t lowest_successor_ = 0;

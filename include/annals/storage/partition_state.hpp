@@ -42,7 +42,9 @@ public:
         adopt(opened);
         writer_ = std::make_unique<Writer<P>>(files_, std::move(context), settings_, segments_,
                                               std::move(opened));
-        upkeep_ = std::make_unique<Upkeep<P>>(*files_, segments_, *settings_, *writer_);
+        retention_ = std::make_unique<Retention<P>>(*files_, segments_, *settings_, *writer_);
+        upkeep_ =
+            std::make_unique<Upkeep<P>>(*files_, segments_, *settings_, *writer_, *retention_);
     }
 
     /// A partition of a log that is only read.
@@ -82,6 +84,7 @@ public:
         WriterContext<P> const& context = writer_->context();
         readers_->notify_sleepers();
         if (context.has_keeper) context.keeper.notify_sleepers();
+        if (!context.has_keeper) retain_where_due();
         Sync const sync = settings_->sync.load(std::memory_order_relaxed);
         if (sync == Sync::always) [[unlikely]] {
             wait_published(end);
@@ -95,10 +98,11 @@ public:
         }
     }
 
-    /// Where no keeper runs, whoever calls leads the sync that is due. A failure is kept, and told
-    /// to the next sender.
+    /// Where no keeper runs, whoever calls leads the sync that is due, and removes what is. A
+    /// failed sync is kept, and told to the next sender; a failed removal is tried again.
     void sync_where_due() {
         if (!writer_ || writer_->context().has_keeper) return;
+        retain_where_due();
         if (settings_->sync.load(std::memory_order_relaxed) != Sync::interval) return;
         (void)detail::attempt([&] {
             if (published_end() > durable()) (void)upkeep_->sync_if_due(published_end());
@@ -107,10 +111,18 @@ public:
 
     // Where the log begins and ends.
 
-    [[nodiscard]] std::uint64_t beginning() const {
-        SegmentPtr const first = segments_.first();
-        std::uint64_t const kept = beginning_.load(std::memory_order_relaxed);
-        return first ? std::max(first->base(), kept) : kept;
+    [[nodiscard]] std::uint64_t beginning() {
+        refresh();
+        return segments_.beginning();
+    }
+
+    /// Removes the records before `offset`, or all where that is behind them. Returns where the log
+    /// begins then.
+    std::uint64_t delete_before(std::uint64_t offset) {
+        (void)writer();
+        std::uint64_t const beginning = retention_->delete_before(std::min(offset, end()));
+        writer_->context().keeper.notify();
+        return beginning;
     }
 
     /// How far everything is published, without waiting.
@@ -229,8 +241,8 @@ public:
 
     /// What the keeper does here.
     [[nodiscard]] typename Upkeep<P>::Round keep() {
-        if (!writer_ || !writer_->has_begun()) return {};
-        return upkeep_->keep(published_end(), claimed_end());
+        if (!writer_) return {};
+        return upkeep_->keep(writer_->has_begun() ? published_end() : claimed_end(), claimed_end());
     }
 
     /// Refuses what is sent from now on, and waits for nothing.
@@ -241,6 +253,7 @@ public:
     /// Ends the writing life; reading goes on. Throws what close() of the log must tell.
     void close(Error const& closed) {
         if (!writer_) return;
+        retention_->end();
         Rollback const wake{[&] {
             is_closed_.store(true, std::memory_order_seq_cst);
             readers_->notify();
@@ -275,6 +288,11 @@ private:
         return result;
     }
 
+    void retain_where_due() {
+        if (retention_->due() > platform().steady_now().count()) return;
+        (void)detail::attempt([&] { retention_->keep(published_end()); });
+    }
+
     /// The record is there, and nobody knows for how long: no other error would say so.
     [[noreturn, gnu::cold]] void raise_sync_failed(Error const& error) const {
         if (error.code() == Errc::sync_failed) detail::raise_again(error);
@@ -286,20 +304,22 @@ private:
         segments_.assign(opened.segments);
         recovery_ = opened.report;
         recovery_.end = Offset{opened.end};
-        beginning_.store(opened.control.beginning ? opened.control.beginning->offset : 0,
-                         std::memory_order_relaxed);
+        if (opened.control.beginning) segments_.begin_at(opened.control.beginning->offset);
+        recovery_.beginning = Offset{segments_.beginning()};
     }
 
     [[nodiscard]] std::uint64_t find_published_end() {
         SegmentPtr segment = segments_.first_unfinished();
-        if (!segment) return beginning();
+        if (!segment) return segments_.beginning();
         for (;;) {
             Extent const extent = segment->advance_published();
             if (!segment->is_finished()) return segment->base() + extent.count;
             // Recovery may have shut out a segment that a reader has listed already.
             if (follower_) segments_.drop_between(segment->ordinal(), segment->successor());
             SegmentPtr next = segments_.next(segment->ordinal());
-            if (!next) return segment->base() + std::min(extent.count, segment->limit());
+            // A copied directory may say that it begins behind what was copied of it.
+            std::uint64_t const end = segment->base() + std::min(extent.count, segment->limit());
+            if (!next) return std::max(end, segments_.beginning());
             segment = std::move(next);
         }
     }
@@ -316,7 +336,7 @@ private:
     }
 
     [[nodiscard]] std::uint64_t durable_by(std::optional<format::Watermark> const& mark) const {
-        std::uint64_t durable = beginning();
+        std::uint64_t durable = segments_.beginning();
         if (!mark) return durable;
         for (SegmentPtr const& segment : segments_.snapshot()) {
             if (segment->ordinal() == mark->ordinal) durable = segment->base() + mark->count;
@@ -331,11 +351,11 @@ private:
     SegmentList<P> segments_;
     Lookup<P> lookup_{*files_, segments_};
     PartitionRecovery recovery_;
-    typename P::template Atomic<std::uint64_t> beginning_{0};
     typename P::template Atomic<bool> is_closed_{false};
 
     std::optional<Follower<P>> follower_;  // of a log that is only read
     std::unique_ptr<Writer<P>> writer_;
+    std::unique_ptr<Retention<P>> retention_;
     std::unique_ptr<Upkeep<P>> upkeep_;
 };
 

@@ -28,6 +28,7 @@ struct SegmentInfo {
     std::uint64_t epoch = 0;
     std::uint64_t predecessor = 0;
     std::uint32_t flags = 0;
+    std::int64_t created = 0;  ///< maybe long before anything was appended
 
     [[nodiscard]] bool is_copy() const noexcept { return (flags & format::Activation::copy) != 0; }
     [[nodiscard]] format::Activation activation() const noexcept {
@@ -139,9 +140,11 @@ public:
                           std::to_string(header.capacity),
                       offsetof(Header, capacity));
         }
-        FirstPage first{
-            .info = {.ordinal = ordinal, .capacity = header.capacity, .salt = header.salt},
-            .identity = file.identity()};
+        FirstPage first{.info = {.ordinal = ordinal,
+                                 .capacity = header.capacity,
+                                 .salt = header.salt,
+                                 .created = header.created},
+                        .identity = file.identity()};
         Bytes const bytes{page};
         format::Activation activation;
         first.activation =
@@ -201,17 +204,17 @@ public:
     template <class Fill>
     SegmentInfo create_segment(SegmentInfo info, Blocks blocks, Fill const& fill) const {
         info.salt = platform_.random();
+        info.created = platform_.now().time_since_epoch().count();
         Directory directory = this->directory();
         auto const name = format::ordinal_name(info.ordinal, format::segment_suffix);
         publish_file(directory, name, [&](File& file) {
             file.allocate(info.capacity, blocks);
-            auto const header = format::checked(
-                format::SegmentHeader{.topic_id = topic_id_,
-                                      .partition = partition_,
-                                      .ordinal = info.ordinal,
-                                      .capacity = info.capacity,
-                                      .salt = info.salt,
-                                      .created = platform_.now().time_since_epoch().count()});
+            auto const header = format::checked(format::SegmentHeader{.topic_id = topic_id_,
+                                                                      .partition = partition_,
+                                                                      .ordinal = info.ordinal,
+                                                                      .capacity = info.capacity,
+                                                                      .salt = info.salt,
+                                                                      .created = info.created});
             file.write_at(0, format::bytes_of(header));
             fill(file, info);
         });

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <annals/config.hpp>
+#include <annals/format/control.hpp>
 #include <annals/storage/segment.hpp>
 
 namespace annals::inline v1::storage {
@@ -42,6 +43,54 @@ public:
         std::lock_guard const lock{mutex_};
         segments_ = std::move(segments);
         unfinished_ = 0;
+    }
+
+    /// The first offset of the log; what lies before it is gone, for all who come to read it.
+    [[nodiscard]] std::uint64_t beginning() const {
+        std::lock_guard const lock{mutex_};
+        return segments_.empty() ? beginning_ : std::max(beginning_, segments_.front()->base());
+    }
+
+    /// The log begins at `offset` or where it begins already, whatever is higher.
+    void begin_at(std::uint64_t offset) {
+        std::lock_guard const lock{mutex_};
+        beginning_ = std::max(beginning_, offset);
+    }
+
+    /// Drops segments that lie before the beginning, but for the last and those that somebody
+    /// holds, and appends their ordinals to `dropped`. Whether any such is left.
+    bool drop_old(std::vector<std::uint64_t>& dropped) {
+        std::lock_guard const lock{mutex_};
+        std::size_t old = 0;
+        while (old + 1 < segments_.size() && segments_[old + 1]->base() <= beginning_) ++old;
+        dropped.reserve(dropped.size() + old);
+        auto const end = segments_.begin() + static_cast<std::ptrdiff_t>(old);
+        auto kept = segments_.begin();
+        for (auto each = segments_.begin(); each != end; ++each) {
+            // Nobody comes to hold it meanwhile: that goes through the list.
+            if (each->use_count() == 1) {
+                dropped.push_back((*each)->ordinal());
+            } else {
+                *kept++ = std::move(*each);
+            }
+        }
+        bool const is_some_left = kept != segments_.begin();
+        unfinished_ -= std::min(unfinished_, static_cast<std::size_t>(end - kept));
+        segments_.erase(kept, end);
+        return is_some_left;
+    }
+
+    /// The segments that hold the offsets of a range, which stay in the list for as long as
+    /// somebody has what this returns.
+    [[nodiscard]] std::vector<SegmentPtr> hold(OffsetRange range) const {
+        std::lock_guard const lock{mutex_};
+        std::vector<SegmentPtr> held;
+        for (std::size_t i = 0; i < segments_.size(); ++i) {
+            bool const ends_before =
+                i + 1 < segments_.size() && segments_[i + 1]->base() <= range.first;
+            if (!ends_before && segments_[i]->base() < range.end) held.push_back(segments_[i]);
+        }
+        return held;
     }
 
     [[nodiscard]] std::vector<SegmentPtr> snapshot() const {
@@ -123,7 +172,20 @@ private:
 
     mutable typename P::Mutex mutex_;
     std::vector<SegmentPtr> segments_;
+    std::uint64_t beginning_ = 0;
     mutable std::size_t unfinished_ = 0;  // all before it are finished
 };
+
+/// What the segments say of the partition's epochs completes what the control file says, which may
+/// be missing. `end` is the log's.
+template <Platform P>
+void add_epochs(std::vector<format::Epoch>& epochs,
+                std::vector<std::shared_ptr<Segment<P>>> const& segments, std::uint64_t end) {
+    for (auto const& segment : segments) {
+        format::Epoch const epoch{segment->info().epoch, segment->base()};
+        if (epochs.empty() || epochs.back().number < epoch.number) epochs.push_back(epoch);
+    }
+    if (epochs.empty()) epochs.push_back({1, end});
+}
 
 }  // namespace annals::inline v1::storage

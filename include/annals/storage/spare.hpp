@@ -47,6 +47,12 @@ public:
         spare_.reset();
     }
 
+    /// The next segment will have at least this ordinal.
+    [[nodiscard]] std::uint64_t lowest_next() const {
+        std::lock_guard const lock{mutex_};
+        return spare_ ? spare_->ordinal : next_ordinal_;
+    }
+
     /// An ordinal for a segment that is not made in advance; the spare, whose ordinal is lower,
     /// goes.
     [[nodiscard]] std::uint64_t next_ordinal() {
@@ -74,7 +80,7 @@ private:
     }
 
     std::shared_ptr<SegmentFiles<P> const> files_;
-    typename P::Mutex mutex_;
+    mutable typename P::Mutex mutex_;
     std::optional<SegmentInfo> spare_;
     bool may_have_holes_;  ///< an earlier life made it, and it may have been copied since
     std::uint64_t next_ordinal_;

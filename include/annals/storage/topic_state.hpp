@@ -78,6 +78,7 @@ public:
 
     /// Opens, and recovers, the partitions of a writing log.
     void open_for_writing(std::shared_ptr<WriterContext<P>> const& context, AfterDeath rule) {
+        context_ = context;
         auto directory = this->directory();
         sweep_unfinished(directory);
         directory.sync();  // what the description says here, it must say after power loss too
@@ -189,6 +190,8 @@ private:
         settings_->sync.store(meta_.sync, std::memory_order_relaxed);
         settings_->sync_interval.store(meta_.sync_interval.count(), std::memory_order_relaxed);
         settings_->clock.store(meta_.clock, std::memory_order_relaxed);
+        settings_->retention.set(meta_.retention);
+        if (context_) context_->keeper.notify();  // what was not due may be so now
     }
 
     [[nodiscard]] std::shared_ptr<SegmentFiles<P> const> files(P const& platform,
@@ -200,6 +203,7 @@ private:
     std::string name_;
     OwnProcess<P> process_;
     std::shared_ptr<TopicSettings<P>> settings_;
+    std::shared_ptr<WriterContext<P>> context_;  // of a writing log
     std::shared_ptr<Signal<P>> readers_;
     LiveGroups<P> live_groups_;
     mutable typename P::Mutex mutex_;  // of the description and of commits

@@ -13,6 +13,7 @@
 #include <annals/error.hpp>
 #include <annals/options.hpp>
 #include <annals/storage/completion.hpp>
+#include <annals/storage/retention.hpp>
 #include <annals/storage/segment_list.hpp>
 #include <annals/storage/writer.hpp>
 
@@ -34,38 +35,25 @@ public:
     };
 
     Upkeep(SegmentFiles<P> const& files, SegmentList<P> const& segments,
-           TopicSettings<P> const& settings, Writer<P>& writer)
+           TopicSettings<P> const& settings, Writer<P>& writer, Retention<P>& retention)
         : files_{files},
           segments_{segments},
           settings_{settings},
           writer_{writer},
+          retention_{retention},
           last_sync_{files.platform().steady_now().count()} {}
 
     /// One duty that fails does not keep the others from being done.
     [[nodiscard]] Round keep(std::uint64_t published_end, std::uint64_t claimed_end) {
+        Round round;
         std::optional<Error> trouble;
         auto const duty = [&](auto const& work) {
             auto error = detail::attempt(work);
             if (error && !trouble) trouble = std::move(error);
         };
-        Round round{.is_busy = published_end != kept_end_ || published_end < claimed_end};
-        duty([&] { writer_.populate_ahead(); });
-        duty([&] {
-            if (published_end != kept_end_) wake_other_processes();
-        });
-        kept_end_ = published_end;
-        duty([&] { index_published(); });
-        if (writer_.durability().is_poisoned()) {
-            duty([&] { move_on(published_end == claimed_end, round); });
-        } else {
-            duty([&] { writer_.start_writeback(); });
-            duty([&] { writer_.complete_rolled(); });
-            duty([&] { keep_durable(published_end, round); });
-        }
-        duty([&] { make_spare(round); });
-        duty([&] {
-            if (auto const incident = writer_.take_incident()) detail::raise_again(*incident);
-        });
+        if (writer_.has_begun()) keep_appended(published_end, claimed_end, round, duty);
+        duty([&] { retention_.keep_if_due(published_end); });
+        come_again(round, retention_.due());
         std::string const said = trouble ? trouble->what() : "";
         if (said != told_) round.trouble = std::move(trouble);
         told_ = said;
@@ -84,6 +72,29 @@ private:
     static constexpr std::int64_t second = 1'000'000'000;
     static constexpr std::int64_t rest = second / 10;  // before what failed is tried again
 
+    template <class Duty>
+    void keep_appended(std::uint64_t published_end, std::uint64_t claimed_end, Round& round,
+                       Duty const& duty) {
+        round.is_busy = published_end != kept_end_ || published_end < claimed_end;
+        duty([&] { writer_.populate_ahead(); });
+        duty([&] {
+            if (published_end != kept_end_) wake_other_processes();
+        });
+        kept_end_ = published_end;
+        duty([&] { index_published(); });
+        if (writer_.durability().is_poisoned()) {
+            duty([&] { move_on(published_end == claimed_end, round); });
+        } else {
+            duty([&] { writer_.start_writeback(); });
+            duty([&] { writer_.complete_rolled(); });
+            duty([&] { keep_durable(published_end, round); });
+        }
+        duty([&] { make_spare(round); });
+        duty([&] {
+            if (auto const incident = writer_.take_incident()) detail::raise_again(*incident);
+        });
+    }
+
     [[nodiscard]] std::int64_t now() const { return files_.platform().steady_now().count(); }
 
     [[nodiscard]] std::int64_t sync_due() const noexcept {
@@ -94,7 +105,7 @@ private:
     }
 
     static void come_again(Round& round, std::int64_t due) {
-        round.due = std::min(round.due.value_or(due), due);
+        if (due != Retention<P>::never) round.due = std::min(round.due.value_or(due), due);
     }
 
     /// What the topic promises, and once a second the watermark, for whoever opens after a death.
@@ -144,6 +155,7 @@ private:
     SegmentList<P> const& segments_;
     TopicSettings<P> const& settings_;
     Writer<P>& writer_;
+    Retention<P>& retention_;
     typename P::template Atomic<std::int64_t> last_sync_;
     std::uint64_t kept_end_ = 0;
     SegmentPtr woken_;

@@ -14,6 +14,7 @@
 #include <annals/error.hpp>
 #include <annals/format/segment.hpp>
 #include <annals/options.hpp>
+#include <annals/storage/capacity.hpp>
 #include <annals/storage/copying.hpp>
 #include <annals/storage/durability.hpp>
 #include <annals/storage/gate.hpp>
@@ -101,9 +102,11 @@ public:
     /// Makes the next segment if the active one is half full. For the keeper.
     void make_spare_where_due() {
         auto const [tail, active] = active_pair();
-        if (!active || is_refused()) return;
+        if (!active || active->is_finished() || is_refused()) return;
         if (tail->claimed(context_->platform).place * 2 < active->info().capacity) return;
-        spare_.make_where_missing(next_capacity(*active, 0), settings_->blocks());
+        spare_.make_where_missing(
+            next_capacity(active->info().capacity, context_->segment_bytes, 0),
+            settings_->blocks());
     }
 
     /// For the keeper.
@@ -115,8 +118,9 @@ public:
     /// Syncs and completes what was rolled. By the keeper, or by whoever rolled where there is
     /// none.
     void complete_rolled() {
-        SegmentPtr const active = segments_.last();
-        if (!active || !has_begun()) return;
+        if (!has_begun()) return;
+        SegmentPtr active = segments_.last();
+        if (active->is_finished()) active.reset();
         end_after_failure([&] {
             if (durability_.complete_before(active)) context_->relief.count();
         });
@@ -146,6 +150,31 @@ public:
         if (!durability_.is_poisoned()) return;
         tail_.load(std::memory_order_relaxed)->cross();
         move_on();
+    }
+
+    /// Whether the log is in a state to remove records from.
+    [[nodiscard]] bool is_settled() const {
+        return !is_refused() && !durability_.is_poisoned() && (has_begun() || !gate_.must_copy());
+    }
+
+    /// The log begins at `offset`, durably when this returns. Throws what all claims would throw.
+    void store_beginning(std::uint64_t offset) {
+        std::lock_guard const lock{roll_mutex_};
+        if (refusal_) detail::raise_again(*refusal_);
+        has_begun() ? durability_.store_beginning(offset) : gate_.store_beginning(offset);
+    }
+
+    /// Seals what is appended to, if anything is; the next append makes the successor.
+    void end_segment() {
+        std::lock_guard const lock{roll_mutex_};
+        if (refusal_ || durability_.is_poisoned()) return;
+        if (!has_begun() && gate_.goes_on()) begin();
+        Tail<P>* const tail = tail_.load(std::memory_order_relaxed);
+        if (!tail || tail == sealed_ || tail->claimed(context_->platform).count == 0) return;
+        tail->cross();
+        store_seal<P>(tail->segment().bytes(), tail->segment().info().salt,
+                      tail->parked(context_->platform), spare_.lowest_next());
+        sealed_ = tail;
     }
 
     /// Told once: a sync has failed, and what was in doubt was moved.
@@ -229,8 +258,8 @@ private:
     /// Half a segment from its end the next one is due.
     void hint_keeper(Segment<P> const& segment, Extent at, std::uint64_t bytes) const noexcept {
         std::uint64_t const half = segment.info().capacity / 2;
-        bool const crosses_half = at.place <= half && at.place + bytes > half;
-        if (crosses_half && context_->has_keeper) [[unlikely]]
+        bool const crosses = at.place <= half && at.place + bytes > half;
+        if (crosses && context_->has_keeper) [[unlikely]]
             context_->keeper.notify();
     }
 
@@ -263,8 +292,7 @@ private:
     // All of these under the mutex of the roll.
 
     void begin() {
-        std::uint64_t const first = std::min(format::first_segment_bytes, context_->segment_bytes);
-        auto life = gate_.open(spare_, first, settings_->blocks());
+        auto life = gate_.open(spare_, context_->segment_bytes, settings_->blocks());
         Tail<P>& tail = make_tail(*life.active, life.resume);
         if (segments_.last() != life.active) segments_.append(life.active);
         durability_.begin(std::move(life.control), life.active, life.durable);
@@ -282,7 +310,10 @@ private:
     void roll(Tail<P>& full) {
         Segment<P>& old = full.segment();
         Extent const end = full.parked(context_->platform);
-        SegmentInfo info = spare_.get(next_capacity(old, full.bytes_needed()), settings_->blocks());
+        // Only full ones double.
+        std::uint64_t const most = sealed_ == &full ? old.info().capacity : context_->segment_bytes;
+        SegmentInfo info = spare_.get(next_capacity(old.info().capacity, most, full.bytes_needed()),
+                                      settings_->blocks());
         info.base_offset = old.base() + end.count;
         info.epoch = old.info().epoch;
         info.predecessor = old.ordinal();
@@ -294,7 +325,7 @@ private:
         auto const activation = format::checked(info.activation(), info.salt);
         detail::store(next->bytes() + format::activation_place, activation);
         P::store_point(next->bytes() + format::activation_place, sizeof activation);
-        store_seal<P>(old.bytes(), old.info().salt, end, info.ordinal);
+        if (sealed_ != &full) store_seal<P>(old.bytes(), old.info().salt, end, info.ordinal);
         spare_.used();
         tail_.store(&tail, std::memory_order_seq_cst);
     }
@@ -318,7 +349,7 @@ private:
         durability_.move_to(next);
         tail_.store(&tail, std::memory_order_seq_cst);
         copied_.reset();
-        let_go(*next, replaced);
+        let_go(*files_, segments_, *next, replaced);
         incident_ = Error{Errc::sync_failed, "a sync failed; the records from offset " +
                                                  std::to_string(next->base()) +
                                                  " on were copied to a new file, " + next->path() +
@@ -345,32 +376,6 @@ private:
         return copied;
     }
 
-    /// Nothing is written any more to what lies before `next`; what was replaced is not needed, but
-    /// stays mapped for whoever reads in it still.
-    void let_go(Segment<P> const& next, std::vector<SegmentPtr> const& replaced) {
-        for (SegmentPtr const& each : replaced) each->wake_readers(context_->platform);
-        for (SegmentPtr const& each : segments_.snapshot()) {
-            if (each.get() == &next || !each->is_writing()) continue;
-            each->wake_readers(context_->platform);
-            each->stop_writing();
-        }
-        // Where this fails the files are found to be superseded at the next opening.
-        (void)detail::attempt([&] {
-            auto directory = files_->directory();
-            for (SegmentPtr const& each : replaced)
-                files_->remove_segment(directory, each->ordinal());
-        });
-    }
-
-    /// Twice the full one, up to the log's size of segments, or what the claim needs that crossed.
-    [[nodiscard]] std::uint64_t next_capacity(Segment<P> const& full,
-                                              std::uint64_t needed) const noexcept {
-        std::uint64_t const doubled = std::min(2 * full.info().capacity, context_->segment_bytes);
-        std::uint64_t const fitting = detail::power_of_two_for(needed + format::first_frame_place +
-                                                               format::frame_header_bytes);
-        return std::max(std::max(doubled, fitting), format::min_segment_bytes);
-    }
-
     std::shared_ptr<SegmentFiles<P> const> files_;
     std::shared_ptr<WriterContext<P>> context_;
     std::shared_ptr<TopicSettings<P> const> settings_;
@@ -383,6 +388,7 @@ private:
     typename P::template Atomic<bool> has_incident_{false};
     std::optional<CopiedTail> copied_;  // after a failed sync, and not yet appended to
     std::vector<std::unique_ptr<Tail<P>>> tails_;
+    Tail<P>* sealed_ = nullptr;  // the active one that has a seal and no successor yet
 
     Spare<P> spare_;
     Gate<P> gate_;
