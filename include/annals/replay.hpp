@@ -19,8 +19,10 @@
 namespace annals::inline v1 {
 
 /// A range of records whose bounds were fixed when it was made: whatever producers do meanwhile,
-/// and also after the log was closed, it gives the same records, each time it is walked. Copies are
-/// cheap. Each begin() is a walk of its own; one thread at a time walks.
+/// and also after the log was closed, it gives the same records, each time it is walked. What
+/// retention removes meanwhile stays, with its disk space, until the replay is gone; in a process
+/// that only reads, walking throws `offset_out_of_range` there. Copies are cheap. Each begin() is a
+/// walk of its own; one thread at a time walks.
 template <class K, class V, class P>
 class BasicReplay {
     using State = storage::PartitionState<P>;
@@ -150,9 +152,13 @@ private:
         std::uint64_t const from = std::max(offset_of(options.from, beginning), beginning);
         std::uint64_t const until = std::min(offset_of(options.until, end), end);
         if (from >= until) return;
-        auto held = std::make_shared<Held>(state->segments().hold({from, until}));
-        std::uint64_t const first = held->empty() ? until : held->front()->base();
-        parts_.push_back({state, std::max(from, first), until, std::move(held)});
+        Part part{state, from, until};
+        if (state->is_writing()) {
+            part.held = std::make_shared<Held>(state->segments().hold({from, until}));
+            std::uint64_t const first = part.held->empty() ? until : part.held->front()->base();
+            part.from = std::max(from, first);  // what went between the two looks
+        }
+        parts_.push_back(std::move(part));
     }
 
     std::vector<Part> parts_;

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Records that say their own offsets, in small segments: so that it is seen which of them a log
+// has.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <annals/annals.hpp>
+
+#include "world.hpp"
+
+namespace annals::test {
+
+inline LogOptions const small{.segment_bytes = std::uint64_t{64} << 10};
+
+/// Sends records of 8 KB whose values begin with their offsets: seven fill a segment.
+template <class Topic>
+void send(Topic const& topic, unsigned count, SendOptions const& options = {}) {
+    auto producer = topic.producer();
+    for (; count > 0; --count) {
+        std::string const value = std::to_string(topic.end_offset().value()) + '.';
+        producer.send("k", value + std::string(7'900, 'x'), options);
+    }
+}
+
+template <class Record>
+std::uint64_t number_of(Record const& record) {
+    return std::stoull(std::string{record.value()});
+}
+
+template <class Range>
+std::vector<std::uint64_t> numbers_of(Range const& range) {
+    std::vector<std::uint64_t> numbers;
+    for (auto const& record : range) numbers.push_back(number_of(record));
+    return numbers;
+}
+
+inline std::vector<std::uint64_t> numbers(std::uint64_t from, std::uint64_t until) {
+    std::vector<std::uint64_t> all;
+    while (from < until) all.push_back(from++);
+    return all;
+}
+
+/// How many segments there are, the spare among them.
+template <class P>
+std::size_t segments_in(World<P>& world) {
+    std::size_t count = 0;
+    for (auto const& name : names_in(world.directory("topics", "t", "0"))) {
+        if (name.ends_with(".seg")) ++count;
+    }
+    return count;
+}
+
+}  // namespace annals::test
