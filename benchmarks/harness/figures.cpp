@@ -99,7 +99,8 @@ std::string as_json(std::vector<Table> const& tables) {
             // Names and units are this program's own words: nothing in them needs escaping.
             text += fmt::format(
                 R"({}  {{"benchmark": "{}", "value_bytes": {}, "producers": {}, "batch": {}, )"
-                R"("subject": "{}", "unit": "{}", "median": {}, "min": {}, "max": {}, "runs": {}}})",
+                R"("subject": "{}", "unit": "{}", )"
+                R"("median": {}, "min": {}, "max": {}, "runs": {}}})",
                 separator, figure.metric.benchmark, figure.work.value_bytes, figure.work.producers,
                 figure.work.batch, figure.subject, figure.metric.unit, figure.median(),
                 figure.min(), figure.max(), figure.values.size());
