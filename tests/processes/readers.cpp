@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Readers that stay attached while writers come, recover, remove, retain and go.
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +45,23 @@ template <class Consumer>
 std::vector<std::int64_t> poll_all(Consumer& consumer) {
     return values_of(consumer.poll(0ns, 1'000'000));
 }
+
+/// Calls `look` whenever a random number is drawn: for each file of the log that is made.
+class LookedAtPlatform : public MemoryPlatform {
+public:
+    using MemoryPlatform::MemoryPlatform;
+    explicit LookedAtPlatform(MemoryPlatform machine) noexcept
+        : MemoryPlatform{std::move(machine)} {}
+
+    inline static std::function<void()> look;
+
+    [[nodiscard]] std::uint64_t random() const {
+        auto const call = std::exchange(look, nullptr);
+        if (call) call();
+        look = call;
+        return MemoryPlatform::random();
+    }
+};
 
 }  // namespace
 
@@ -351,4 +370,70 @@ TEST_CASE("a reader that waits before an open claim passes over it when its owne
             CHECK(record->offset().value() == static_cast<std::uint64_t>(before + 2));
         }
     }
+}
+
+TEST_CASE("a reader that looks whenever a successor's first append fails sees the next") {
+    constexpr Operation operations[] = {
+        Operation::open,           Operation::create, Operation::allocate, Operation::write,
+        Operation::sync,           Operation::map,    Operation::rename,   Operation::remove,
+        Operation::directory_sync, Operation::list};
+    World<MemoryPlatform> world;
+    std::optional<MemoryPlatform> dead;
+    {
+        auto log = world.open(small());
+        send(log, 0, 2000);
+        dead = world.machine.platform.after_process_death();
+    }
+    bool const must_copy = GENERATE(false, true);
+    unsigned failures = 0;
+    for (Operation const operation : operations) {
+        for (unsigned n = 0; n < 20; ++n) {
+            CAPTURE(static_cast<int>(operation), n);
+            MemoryPlatform machine = dead->after_process_death();
+            MemoryLog reader{world.path, {.read_only = true}, machine};
+            auto consumer = numbers(reader).consumer();
+            CHECK((poll_all(consumer) == range(0, 2000)));
+            if (must_copy) machine.fail_next(Operation::sync, EIO);
+            MemoryLog successor{world.path, small(), machine};
+            auto producer = numbers(successor).producer();
+            CHECK(poll_all(consumer).empty());
+            machine.fail_next(operation, ENOSPC, n);
+            std::int64_t next = 2000;
+            auto const failed = detail::attempt([&] { producer.send("k", next++); });
+            machine.clear_failures();
+            failures += failed ? 1 : 0;
+            if (failed) CHECK(poll_all(consumer).empty());
+            next = 2000 + (failed ? 0 : 1);
+            producer.send("k", next);
+            CHECK((poll_all(consumer) == range(2000, next + 1)));
+        }
+    }
+    CHECK(failures > 20);
+}
+
+TEST_CASE("a reader that looks while a successor copies what a death left sees what it appends") {
+    World<MemoryPlatform> world;
+    std::optional<MemoryPlatform> dead;
+    {
+        auto log = world.open(small());
+        send(log, 0, 2000);
+        dead = world.machine.platform.after_process_death();
+    }
+    LookedAtPlatform machine{*dead};
+    BasicLog<LookedAtPlatform> reader{world.path, {.read_only = true}, machine};
+    auto consumer = numbers(reader).consumer();
+    CHECK((poll_all(consumer) == range(0, 2000)));
+    machine.fail_next(Operation::sync, EIO);
+    BasicLog<LookedAtPlatform> successor{world.path, small(), machine};
+    CHECK(poll_all(consumer).empty());
+    auto producer = numbers(successor).producer();
+    unsigned looks = 0;
+    LookedAtPlatform::look = [&] {
+        ++looks;
+        CHECK(poll_all(consumer).empty());
+    };
+    producer.send("k", 2000);
+    LookedAtPlatform::look = nullptr;
+    CHECK(looks > 0);
+    CHECK((poll_all(consumer) == range(2000, 2001)));
 }

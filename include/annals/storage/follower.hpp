@@ -43,9 +43,10 @@ public:
     void refresh(Adopt const& adopt) {
         std::lock_guard const lock{mutex_};
         Seen const now = look();
-        if (now == seen_ && (!now.is_writer_alive || !is_at_end_of_list())) return;
-        bool const goes_on = now.is_writer_alive && seen_.is_writer_alive && find_new();
-        if (!goes_on) return find_all(adopt);
+        if (now == seen_ && (!now.is_writer_alive || !may_go_on(now))) return;
+        bool const is_same_life =
+            now.is_writer_alive && seen_.is_writer_alive && now.writer == seen_.writer;
+        if (!is_same_life || !find_new()) return find_all(adopt);
         if (now.beginning) segments_.begin_at(now.beginning->offset);
         std::vector<std::uint64_t> dropped;
         (void)segments_.drop_old(dropped);
@@ -78,6 +79,7 @@ private:
     struct Seen {
         bool is_writer_alive = false;
         std::optional<format::WriterIdentity> writer{};
+        std::uint64_t epoch = 0;  ///< the newest
         std::optional<format::CleanMark> clean{};
         std::optional<format::Beginning> beginning{};
         [[nodiscard]] friend bool operator==(Seen const&, Seen const&) = default;
@@ -90,16 +92,18 @@ private:
         Seen seen{.is_writer_alive = attachment_->is_writer_alive()};
         if (auto const control = this->control()) {
             seen.writer = control->writer;
+            seen.epoch = control->epochs.empty() ? 0 : control->epochs.back().number;
             seen.clean = control->clean;
             seen.beginning = control->beginning;
         }
         return seen;
     }
 
-    /// Nothing can lie behind a segment that its writer has not sealed.
-    [[nodiscard]] bool is_at_end_of_list() const {
+    /// Whether something can lie behind the last segment: where its writer has sealed it, or a
+    /// later one's epoch has begun, whose first segment comes after it is told.
+    [[nodiscard]] bool may_go_on(Seen const& now) const {
         SegmentPtr const last = segments_.last();
-        if (!last) return true;
+        if (!last || last->info().epoch < now.epoch) return true;
         auto const error = detail::attempt([&] { (void)last->advance_published(); });
         return error || last->is_finished();
     }
@@ -131,8 +135,7 @@ private:
         return error.code() == Errc::not_found;
     }
 
-    /// Appends what came since. False: that does not go on from what is known, so another writer
-    /// has recovered the log meanwhile.
+    /// Appends what came since. False: that does not go on from what is known.
     [[nodiscard]] bool find_new() {
         SegmentPtr last = segments_.last();
         bool has_last = !last;
