@@ -68,8 +68,8 @@ public:
     [[nodiscard]] std::uint32_t process() const noexcept { return detail::process_number(); }
 
     void relax(unsigned attempt) const noexcept {
-        if (attempt < 64) return detail::pause_processor();
-        if (attempt < 128) return static_cast<void>(::sched_yield());
+        if (attempt < yielding_attempt) return detail::pause_processor();
+        if (attempt < 2 * yielding_attempt) return static_cast<void>(::sched_yield());
         detail::sleep_for(std::chrono::microseconds{50});
     }
     void wait(std::span<WaitWord const> words, std::chrono::nanoseconds timeout) const noexcept {

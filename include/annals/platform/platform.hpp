@@ -58,6 +58,9 @@ enum class FileSystemKind : std::uint8_t {
     fuse
 };
 
+/// From this attempt on `relax` lets other threads run, which before only paused.
+inline constexpr unsigned yielding_attempt = 64;
+
 /// A 32-bit word that may lie in a read-only mapping, and the value it had when its reader found
 /// nothing to read.
 struct WaitWord {

@@ -14,13 +14,16 @@
 #include <annals/error.hpp>
 #include <annals/storage/completion.hpp>
 #include <annals/storage/control_file.hpp>
+#include <annals/storage/file_tools.hpp>
 #include <annals/storage/segment_list.hpp>
+#include <annals/storage/signal.hpp>
 
 namespace annals::inline v1::storage {
 
 /// Syncs what is published, segment by segment: an old one is durable before anything in the next
-/// is called so. Whoever waits for the mutex finds, more often than not, that the sync before its
-/// own has served it too. Any thread may call it.
+/// is called so. One of those who wait for a sync leads it, and the next one serves all who came
+/// meanwhile (group commit; DeWitt et al., Implementation techniques for main memory database
+/// systems, 1984). Any thread may call it.
 template <Platform P>
 class Durability {
 public:
@@ -28,7 +31,10 @@ public:
 
     Durability(std::shared_ptr<SegmentFiles<P> const> files, SegmentList<P> const& segments,
                std::uint64_t durable)
-        : files_{std::move(files)}, segments_{segments}, durable_{durable} {}
+        : files_{std::move(files)},
+          segments_{segments},
+          rounds_{files_->platform()},
+          durable_{durable} {}
 
     /// Records below this offset are durable.
     [[nodiscard]] std::uint64_t durable_offset() const noexcept {
@@ -48,12 +54,13 @@ public:
     /// durable already nothing is done.
     void sync(std::uint64_t enough) {
         std::uint64_t const failures = failures_.load(std::memory_order_acquire);
-        if (durable_offset() >= enough) return;
-        std::lock_guard const lock{mutex_};
-        bool const failed_meanwhile = failures_.load(std::memory_order_relaxed) != failures;
-        if (failed_meanwhile && enough > safe_) detail::raise_again(*last_failure_);
-        if (durable_offset() >= enough) return;
-        sync_segments(SegmentPtr{});
+        while (!is_served(enough, failures)) {
+            WaitWord const ticket = rounds_.ticket();
+            if (!is_led_.exchange(true)) return lead(enough, failures);
+            has_followers_.store(true, std::memory_order_relaxed);
+            if (!is_served(enough, failures))
+                rounds_.sleep(ticket, std::chrono::nanoseconds::max());
+        }
     }
 
     /// Syncs and completes segments that were rolled, up to but without `active`; all that were
@@ -125,6 +132,29 @@ public:
 private:
     static constexpr std::uint64_t writeback_stride = std::uint64_t{4} << 20;
 
+    /// Whether the records below `enough` are durable. Throws what has failed since there were
+    /// `failures`, if that was about them.
+    [[nodiscard]] bool is_served(std::uint64_t enough, std::uint64_t failures) const {
+        if (failures_.load(std::memory_order_acquire) != failures) [[unlikely]] {
+            std::lock_guard const lock{mutex_};
+            if (enough > safe_) detail::raise_again(*last_failure_);
+        }
+        return durable_offset() >= enough;
+    }
+
+    /// Syncs for all who wait; whoever comes while it lasts waits for its end. Those whom the round
+    /// before has just served are let go first: what they send next then takes part in this one.
+    void lead(std::uint64_t enough, std::uint64_t failures) {
+        Rollback const end_of_round{[&] {
+            is_led_.store(false);
+            rounds_.notify();
+        }};
+        if (is_served(enough, failures)) return;
+        if (has_followers_.exchange(false)) files_->platform().relax(yielding_attempt);
+        std::lock_guard const lock{mutex_};
+        sync_segments(SegmentPtr{});
+    }
+
     void sync_segments(SegmentPtr const& stop) {
         if (is_poisoned()) detail::raise_again(*last_failure_);
         while (unsynced_ && unsynced_ != stop) {
@@ -190,6 +220,9 @@ private:
 
     std::shared_ptr<SegmentFiles<P> const> files_;
     SegmentList<P> const& segments_;
+    Signal<P> rounds_;  // of shared syncs
+    typename P::template Atomic<bool> is_led_{false};
+    typename P::template Atomic<bool> has_followers_{false};
     mutable typename P::Mutex mutex_;  // of what follows, and of the syncs themselves
     std::optional<ControlFile<P>> control_;
     SegmentPtr unsynced_;

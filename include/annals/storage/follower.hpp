@@ -121,7 +121,7 @@ private:
             });
             bool const is_settled = before == look() && !(error && is_vanished(*error));
             if (!is_settled && tries < most_tries) {
-                files_->platform().relax(tries + 64);
+                files_->platform().relax(yielding_attempt + tries);
                 continue;
             }
             if (error) detail::raise_again(*error);
