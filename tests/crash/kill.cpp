@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: MIT
 // kill -9 at any moment: of a process with four threads that append to three topics, and of one
-// that recovers. Not one record whose send had returned may be lost.
+// that recovers. Not one record whose send had returned may be lost, and two processes that read
+// all the while see what stays, and all of it.
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <new>
+#include <optional>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -178,6 +183,127 @@ void append_to_all(Log& log, Known& known, std::uint32_t id) {
     }
 }
 
+// ---- readers in processes of their own, through all lives of the writers
+
+/// What a reader has seen of a topic; two that have seen the same have the same sum.
+struct Seen {
+    std::uint64_t count = 0;
+    std::uint64_t sum = 0;
+
+    void add(std::uint64_t offset, Payload const& payload) noexcept {
+        std::uint64_t state = offset << 32 | payload.number;
+        state = detail::next_random(state) ^ payload.sender;
+        sum += detail::next_random(state);
+        ++count;
+    }
+    [[nodiscard]] friend bool operator==(Seen const&, Seen const&) = default;
+};
+
+Seen seen_in(SentRecords const& records) {
+    Seen seen;
+    for (auto const& [offset, payload] : records) seen.add(offset, payload);
+    return seen;
+}
+
+/// What a reading process tells, and is told, in memory that both share.
+struct Reading {
+    std::atomic<bool> is_over{false};  ///< nothing will be written any more
+    std::array<Seen, topic_count> seen{};
+    std::array<char, 512> fault{};
+};
+
+/// Follows one topic, and throws at whatever nobody sent.
+class Follower {
+public:
+    explicit Follower(BytesTopic const& topic) : cursor_{topic.partition(0).cursor()} {}
+
+    /// Reads to the end that is there now. Whether there was anything.
+    bool read(Seen& seen) {
+        bool has_read = false;
+        while (auto const record = cursor_.next()) {
+            auto const offset = record->offset().value();
+            auto const payload = read_payload(record->value());
+            if (!payload) throw std::runtime_error{"not what anybody sent"};
+            if (offset < least_) throw std::runtime_error{"offsets do not ascend"};
+            if (!continues(before_, *payload, offset == least_)) {
+                throw std::runtime_error{"torn batch"};
+            }
+            auto& expected = next_[payload->sender];
+            if (payload->number < expected) throw std::runtime_error{"a sender's order is lost"};
+            expected = payload->number + 1;
+            least_ = offset + 1;
+            before_ = *payload;
+            seen.add(offset, *payload);
+            has_read = true;
+        }
+        return has_read;
+    }
+
+private:
+    Cursor cursor_;
+    std::map<std::uint32_t, std::uint32_t> next_{};
+    std::uint64_t least_ = 0;
+    std::optional<Payload> before_{};
+};
+
+[[noreturn]] void follow(std::string const& path, Reading& reading) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    try {
+        Log log{path, {.read_only = true}};
+        std::vector<Follower> followers;
+        for (auto const* const name : topic_names) {
+            followers.emplace_back(log.topic<Bytes, Bytes>(name));
+        }
+        for (;;) {
+            bool const is_over = reading.is_over;
+            bool has_read = false;
+            for (std::size_t i = 0; i < topic_count; ++i) {
+                has_read |= followers[i].read(reading.seen[i]);
+            }
+            if (is_over && !has_read) ::_exit(0);
+            if (!has_read) std::this_thread::sleep_for(1ms);
+        }
+    } catch (std::exception const& error) {
+        std::snprintf(reading.fault.data(), reading.fault.size(), "%s", error.what());
+    }
+    ::_exit(1);
+}
+
+/// Two processes that read the log until they are stopped.
+class Readers {
+public:
+    explicit Readers(std::string const& path) {
+        void* const memory = ::mmap(nullptr, sizeof(Reading) * count, PROT_READ | PROT_WRITE,
+                                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        REQUIRE(memory != MAP_FAILED);
+        for (std::size_t i = 0; i < count; ++i) {
+            readings_[i] = new (static_cast<char*>(memory) + i * sizeof(Reading)) Reading;
+            children_[i] = ::fork();
+            if (children_[i] == 0) follow(path, *readings_[i]);
+        }
+    }
+
+    /// They have read all there is, and seen exactly that.
+    void require_seen(Known const& known) {
+        for (std::size_t i = 0; i < count; ++i) {
+            readings_[i]->is_over = true;
+            int status = 0;
+            REQUIRE(::waitpid(children_[i], &status, 0) == children_[i]);
+            CHECK(std::string{readings_[i]->fault.data()} == "");
+            for (std::size_t topic = 0; topic < topic_count; ++topic) {
+                CAPTURE(i, topic_names[topic], readings_[i]->seen[topic].count,
+                        known[topic].size());
+                CHECK(readings_[i]->seen[topic] == seen_in(known[topic]));
+            }
+        }
+    }
+
+private:
+    static constexpr std::size_t count = 2;
+    std::array<Reading*, count> readings_{};
+    std::array<::pid_t, count> children_{};
+};
+
 }  // namespace
 
 TEST_CASE("no record whose send had returned is lost by kill -9, round after round") {
@@ -188,7 +314,8 @@ TEST_CASE("no record whose send had returned is lost by kill -9, round after rou
     std::uint64_t voids = 0;
     std::uint64_t deaths = 0;
     { (void)open_topics(*std::make_unique<Log>(world.open(writer_options(1)))); }
-    std::uint64_t const rounds = 30 * effort();
+    Readers readers{world.path};
+    std::uint64_t const rounds = std::min<std::uint64_t>(30 * effort(), 250);
     for (std::uint64_t round = 1; round <= rounds; ++round) {
         CAPTURE(seed, round);
         Report* const report = Report::make();
@@ -214,8 +341,9 @@ TEST_CASE("no record whose send had returned is lost by kill -9, round after rou
     CHECK(log.recovery().partitions.empty() == log.recovery().was_clean());
     require_known(log, known, voids);
     CHECK(deaths > 0);
+    readers.require_seen(known);
     auto const records = known[0].size() + known[1].size() + known[2].size();
-    note_figure("kill -9 of a process with four appending threads",
+    note_figure("kill -9 of a process with four appending threads, beside two reading processes",
                 std::to_string(rounds) + " rounds, " + std::to_string(records) +
                     " records whose send had returned, 0 lost, " + std::to_string(voids) +
                     " voids, seed " + std::to_string(seed));

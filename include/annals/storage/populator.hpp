@@ -10,7 +10,8 @@
 namespace annals::inline v1::storage {
 
 /// Follows one partition's tail. The window follows the rate: what lies populated and unused is
-/// written and protected again by the kernel after half a minute. The keeper's alone.
+/// written and protected again by the kernel after half a minute, and a partition that gets a
+/// record now and then needs no more than that record's page. The keeper's alone.
 template <Platform P>
 class Populator {
 public:
@@ -19,12 +20,12 @@ public:
         auto const mapping = active.writable();
         if (!mapping) return;
         if (ordinal_ != active.ordinal()) {
+            last_tail_ = ordinal_ == 0 ? tail : format::first_frame_place;
             ordinal_ = active.ordinal();
-            populated_ = last_tail_ = 0;
+            populated_ = 0;
         }
         if (tail == last_tail_) return;
-        std::uint64_t const since = last_tail_ == 0 ? 0 : tail - last_tail_;
-        std::uint64_t const window = std::min(std::max(4 * since, least), most);
+        std::uint64_t const window = std::min(rounds_ahead * (tail - last_tail_), most);
         std::uint64_t const end = std::min(tail + window, active.info().capacity);
         std::uint64_t const begin = std::max(populated_, tail) & ~(format::page_bytes - 1);
         if (begin < end) mapping->populate(begin, end - begin);
@@ -33,7 +34,7 @@ public:
     }
 
 private:
-    static constexpr std::uint64_t least = std::uint64_t{256} << 10;
+    static constexpr std::uint64_t rounds_ahead = 64;  // at the rate since the last one
     static constexpr std::uint64_t most = std::uint64_t{4} << 20;
 
     std::uint64_t ordinal_ = 0;
