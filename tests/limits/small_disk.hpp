@@ -102,7 +102,7 @@ int outcome_in_child(Body const& body) {
         ::_exit(99);
     }
     int status = 0;
-    if (::waitpid(child, &status, 0) != child) return -1;
+    if (child < 0 || ::waitpid(child, &status, 0) != child) return -1;
     return WIFSIGNALED(status) ? 1000 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 

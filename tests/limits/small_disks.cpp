@@ -126,6 +126,7 @@ TEST_CASE("a disk that fills up is told to all senders, and outlived by what was
     Counters& counters = Counters::make();
     ::pid_t const child = ::fork();
     if (child == 0) live(disk, path, setting, counters);
+    REQUIRE(child > 0);
     int status = 0;
     while (!counters.is_done && ::waitpid(child, &status, WNOHANG) == 0) {
         std::this_thread::sleep_for(1ms);
