@@ -211,6 +211,10 @@ std::uint64_t expect_whole_from(MemoryPlatform const& machine, Story const& stor
         append(life, now, 1);
     }
     auto const ordinals = ground.files()->ordinals();
+    for (auto const& [name, bytes] : ground.dump()) {
+        auto const index = format::parse_ordinal(name, format::index_suffix);
+        CHECK((!index || *index >= ordinals.front()));
+    }
     for (std::size_t i = 1; i < ordinals.size(); ++i) {
         auto const page = ground.first_page(ordinals[i]);
         bool const is_spare = page.activation == format::RecordState::absent;

@@ -132,6 +132,10 @@ struct TopicMeta {
         detail::raise(Errc::corrupt, "the codecs' names fail their check",
                       {.path = path, .place = sizeof head});
     }
+    if (head.retention_age <= 0 || head.segment_age < 0) {
+        detail::raise(Errc::corrupt, "an age below 0",
+                      {.path = path, .place = offsetof(TopicMetaHead, retention_age)});
+    }
     return {.topic_id = head.topic_id,
             .partitions = head.partitions,
             .sync = static_cast<Sync>(head.sync),

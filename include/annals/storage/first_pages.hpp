@@ -53,6 +53,17 @@ template <Platform P>
     return first;
 }
 
+/// Removes the indexes of what lay before the first of the log's segments: power loss may have
+/// brought them back and not their segments.
+template <Platform P, class Segments>
+void sweep_indexes(typename P::Directory& directory, Segments const& segments) {
+    for (DirectoryEntry const& entry : directory.list()) {
+        auto const ordinal = format::parse_ordinal(entry.name, format::index_suffix);
+        bool const is_old = ordinal && !segments.empty() && *ordinal < segments.front()->ordinal();
+        if (is_old) directory.remove_file(entry.name);
+    }
+}
+
 /// Whether nothing was ever appended to the segment.
 template <Platform P>
 [[nodiscard]] bool is_empty(SegmentFiles<P> const& files, SegmentInfo const& info) {

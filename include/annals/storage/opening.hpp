@@ -291,6 +291,7 @@ private:
         if (last_.is_suspect) begin_copy();
         if (opened_.refusal) return;
         if (last_.death != Death::none) opened_.spare.reset();
+        sweep_indexes<P>(directory_, opened_.segments);
         remove_leftovers();
         if (!old_.empty() && !last_.is_suspect) remove_old();
     }
@@ -298,13 +299,12 @@ private:
     /// Of a directory that was copied while retention worked, the control file may be the younger
     /// part. Then nothing of the log is left, and it goes on where it is known to begin.
     void begin_no_later_than_end() {
-        std::uint64_t const beginning = last_.beginning().value_or(0);
-        if (opened_.end >= beginning) return;
+        if (opened_.end >= last_.beginning().value_or(0)) return;
         if (opened_.resume || last_.is_suspect) {
             damaged("the log ends before it begins", opened_.next_ordinal - 1, 0);
         }
         note("nothing that was there lies behind the log's beginning");
-        opened_.end = opened_.durable = beginning;
+        opened_.end = opened_.durable = *last_.beginning();
     }
 
     /// From the first record on that the disk is not known to hold.
