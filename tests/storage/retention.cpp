@@ -190,12 +190,13 @@ std::size_t segments_on(Ground const& ground) { return ground.files()->ordinals(
 
 /// The log on that machine begins at one of the two, has everything from there on, or after power
 /// loss at least what is durable, has no file from before it, and goes on, also after one death
-/// more. Returns where it begins.
+/// more, before or behind the next append. Returns where it begins.
 std::uint64_t expect_whole_from(MemoryPlatform const& machine, Story const& story,
                                 std::uint64_t before, std::uint64_t after, bool is_power_loss) {
     Ground const ground{machine};
     Story now = story;
     std::uint64_t beginning = 0;
+    { Writer const idle{ground}; }
     {
         Writer life{ground};
         beginning = life.state().beginning();
@@ -330,6 +331,21 @@ TEST_CASE(
         }
     }
     CHECK((failures > 0 || is_begun));  // there one failure is always got round
+}
+
+TEST_CASE("a file goes once the one behind it is durably part of the log") {
+    Ground ground;
+    Story story;
+    Writer life{ground, AfterDeath::detect, {.records = 1}};
+    append(life, story, 9);
+    life.keep();
+    CHECK(life.state().beginning() == 7);
+    CHECK(oldest_base(ground) == 7);
+    story.durable = 7;
+    for (std::uint64_t seed = 0; seed < 20; ++seed) {
+        MemoryPlatform const machine = ground.platform().after_power_loss(seed);
+        (void)expect_whole_from(machine, story, 7, 7, true);
+    }
 }
 
 TEST_CASE("a control file whose sync has failed is replaced before any file goes") {

@@ -233,6 +233,10 @@ private:
     void remove_old() {
         is_waiting_ = segments_.drop_old(doomed_);
         if (doomed_.empty()) return;
+        // Power loss must not take what says that the segment that stays is part of the log.
+        if (writer_.has_begun()) {
+            writer_.make_durable(segments_.find(segments_.beginning())->base() + 1);
+        }
         auto directory = files_.directory();
         while (!doomed_.empty()) {
             files_.remove_segment(directory, doomed_.front());
