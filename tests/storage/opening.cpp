@@ -660,6 +660,25 @@ TEMPLATE_TEST_CASE("a segment that is missing is corrupt, wherever it was", "", 
     CHECK(site.dump() == before);
 }
 
+TEMPLATE_TEST_CASE("a segment that is missing before one made in advance is corrupt", "",
+                   BOTH_PLATFORMS) {
+    Site<TestType> const site;
+    bool const is_clean = GENERATE(false, true);
+    {
+        Life<TestType> life{site};
+        life.append_large(5);
+        life.keep();
+        life.state().flush();
+        if (is_clean) life.close();
+    }
+    REQUIRE(site.names() == "00000001.seg 00000002.seg control");
+    site.remove("00000001.seg");
+    auto const before = site.dump();
+    CHECK(code_of([&] { Life<TestType>{site}; }) == Errc::corrupt);
+    CHECK(code_of([&] { (void)read_only_text(site); }) == Errc::corrupt);
+    CHECK(site.dump() == before);
+}
+
 TEMPLATE_TEST_CASE("a segment that is missing before an empty one is corrupt", "", BOTH_PLATFORMS) {
     Site<TestType> const site;
     {

@@ -30,6 +30,15 @@ template <Platform P>
     return page.activation == format::RecordState::good;
 }
 
+/// The highest ordinal of those that were more than made in advance; 0: there is none.
+[[nodiscard]] inline std::uint64_t highest_used(std::span<FirstPage const> pages) noexcept {
+    std::uint64_t highest = 0;
+    for (FirstPage const& page : pages) {
+        if (page.activation != format::RecordState::absent) highest = page.info.ordinal;
+    }
+    return highest;
+}
+
 /// For each: from which offset on a later copy has the records; the highest there is: none has.
 [[nodiscard]] inline std::vector<std::uint64_t> superseded_from(std::span<FirstPage const> pages) {
     std::vector<std::uint64_t> from(pages.size());

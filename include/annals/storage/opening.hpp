@@ -157,8 +157,7 @@ private:
 
     void require_no_missing_segment() const {
         std::uint64_t const named = last_.highest_ordinal();
-        if (named == 0 || (!pages_.empty() && pages_.back().info.ordinal >= named)) return;
-        damaged("the segment is missing", named, 0);
+        if (named > highest_used(pages_)) damaged("the segment is missing", named, 0);
     }
 
     // Where each of them ends.
