@@ -310,6 +310,32 @@ TEST_CASE(
     CHECK(Life<MemoryPlatform>{lost}.text() == "0=a 2=b");
 }
 
+TEST_CASE("a sync that failed in an opening is remembered until the copy is there") {
+    Site<MemoryPlatform> site;
+    {
+        Life<MemoryPlatform> life{site};
+        life.append("a");
+        life.append("b");
+    }
+    unsigned const after = GENERATE(0u, 1u);  // the sync before looking, the one after repairing
+    site.platform().fail_next(Operation::sync, EIO, after);
+    {
+        Life<MemoryPlatform> life{site};
+        // There is room for another control file, and for no copy.
+        site.platform().set_free_space(32 << 10);
+        CHECK(code_of([&] { life.append("c"); }) == Errc::no_space);
+        CHECK(site.control().epochs.size() == 2);
+        CHECK(site.control().syncing == 1);
+    }
+    site.platform().clear_free_space();
+    Life<MemoryPlatform> life{site};
+    CHECK(life.text() == "0=a 1=b");
+    life.state().flush();
+    CHECK(site.control().syncing == 0);
+    Site<MemoryPlatform> lost{site.platform().after_power_loss()};
+    CHECK(Life<MemoryPlatform>{lost}.text() == "0=a 1=b");
+}
+
 TEST_CASE(
     "a full disk keeps nobody from reading what a death has left, with a control file or none") {
     Site<MemoryPlatform> site;

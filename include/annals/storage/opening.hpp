@@ -315,6 +315,8 @@ private:
             if (is_named) from = segment->base() + last_.watermark->count;
         }
         opened_.copy_from = opened_.durable = std::min(from, opened_.end);
+        // Whoever opens before the copy is there must not trust the page cache either.
+        opened_.control.syncing = incomplete_.front().first->ordinal();
         note("what is not known to be durable is copied to a new file by the first append");
     }
 
