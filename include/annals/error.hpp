@@ -123,11 +123,16 @@ private:
 
 namespace detail {
 
+/// What cannot be shown on one line is shown as '?': a path may have anything in it.
+inline void append_shown(std::string& message, std::string_view text) {
+    for (char const c : text) message += (c >= '\0' && c < ' ') || c == '\x7F' ? '?' : c;
+}
+
 /// "corrupt: no frame begins here: data/topics/t/0/00000001.seg, place 4096 (Input/output error)"
 inline std::string error_message(Errc code, std::string_view what, ErrorDetails const& details) {
     std::string message{to_string(code)};
     message.append(": ").append(what);
-    if (!details.path.empty()) message.append(": ").append(details.path);
+    if (!details.path.empty()) append_shown(message.append(": "), details.path);
     if (details.place) message.append(", place ").append(std::to_string(*details.place));
     if (details.valid_range) {
         message.append(" (valid: ").append(std::to_string(details.valid_range->first));

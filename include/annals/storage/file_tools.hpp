@@ -15,16 +15,20 @@
 
 namespace annals::inline v1::storage {
 
-/// Throws `invalid_name` for what cannot name a topic or group: only [A-Za-z0-9._-], 1 to 249
-/// bytes, no leading dot.
-inline void require_name(std::string_view name, std::string_view what) {
+/// Whether it can name a topic or group: only [A-Za-z0-9._-], 1 to 249 bytes, no leading dot.
+[[nodiscard]] inline bool is_name(std::string_view name) noexcept {
     auto const is_allowed = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                c == '.' || c == '_' || c == '-';
     };
-    bool is_name = !name.empty() && name.size() <= 249 && name.front() != '.';
-    for (char const c : name) is_name = is_name && is_allowed(c);
-    if (is_name) return;
+    bool is_good = !name.empty() && name.size() <= 249 && name.front() != '.';
+    for (char const c : name) is_good = is_good && is_allowed(c);
+    return is_good;
+}
+
+/// Throws `invalid_name` for what cannot name a topic or group.
+inline void require_name(std::string_view name, std::string_view what) {
+    if (is_name(name)) return;
     std::string shown;
     for (char const c : name.substr(0, 60)) shown.push_back(c >= ' ' && c <= '~' ? c : '?');
     detail::raise(Errc::invalid_name, "\"" + shown + "\" cannot name " + std::string{what} +
@@ -36,6 +40,11 @@ inline constexpr std::string_view unfinished_prefix = ".tmp-";
 
 [[nodiscard]] inline std::string unfinished_name(std::string_view name) {
     return std::string{unfinished_prefix}.append(name);
+}
+
+/// Whether this is what `unfinished_name` makes, and no other's.
+[[nodiscard]] inline bool is_unfinished_name(std::string_view name) noexcept {
+    return name.starts_with(unfinished_prefix) && is_name(name.substr(unfinished_prefix.size()));
 }
 
 /// Runs at the end of a scope unless dismissed.
@@ -114,7 +123,7 @@ void publish_bytes(Directory& directory, std::string_view name, Bytes bytes) {
 template <PlatformDirectory Directory>
 void sweep_unfinished(Directory& directory) {
     for (DirectoryEntry const& entry : directory.list()) {
-        if (entry.kind == EntryKind::file && entry.name.starts_with(unfinished_prefix)) {
+        if (entry.kind == EntryKind::file && is_unfinished_name(entry.name)) {
             directory.remove_file(entry.name);
         }
     }

@@ -45,7 +45,7 @@ template <PlatformDirectory Directory>
         if (entry.name == "topics" || entry.name == "groups") {
             detail::raise(Errc::corrupt, "the log's description is missing", {.path = meta_path});
         }
-        if (entry.name != lock_name && !entry.name.starts_with(unfinished_prefix)) {
+        if (entry.name != lock_name && entry.name != unfinished_name(log_meta_name)) {
             detail::raise(Errc::not_a_log, "the directory holds something else",
                           {.path = directory.path()});
         }
@@ -57,7 +57,7 @@ template <PlatformDirectory Directory>
 /// made may be visible and not durable, so the names are synced in any case.
 template <PlatformDirectory Directory, Platform P>
 void make_log(Directory& directory, P const& platform) {
-    sweep_unfinished(directory);
+    directory.remove_file(unfinished_name(log_meta_name));
     if (!holds_log(directory)) {
         auto const meta = format::checked(format::LogMeta{.log_id = random_id(platform)});
         publish_bytes(directory, log_meta_name, format::bytes_of(meta));

@@ -66,7 +66,7 @@ public:
         auto const directory = directory_->find_directory("topics");
         if (!directory) return names;
         for (DirectoryEntry const& entry : directory->list()) {
-            if (entry.kind != EntryKind::directory || entry.name.starts_with('.')) continue;
+            if (entry.kind != EntryKind::directory || !is_name(entry.name)) continue;
             auto place = names.end();
             while (place != names.begin() && *(place - 1) > entry.name) --place;
             names.insert(place, entry.name);
@@ -250,13 +250,13 @@ private:
         auto directory = directory_->open_directory("topics");
         directory.sync();
         for (DirectoryEntry const& entry : directory.list()) {
-            if (entry.name.starts_with(unfinished_prefix) && entry.kind == EntryKind::directory) {
+            if (entry.kind == EntryKind::directory && is_unfinished_name(entry.name)) {
                 remove_tree(directory, entry.name);
             }
         }
         auto groups = directory_->open_directory("groups");
         for (DirectoryEntry const& entry : groups.list()) {
-            if (entry.kind != EntryKind::directory) continue;
+            if (entry.kind != EntryKind::directory || !is_name(entry.name)) continue;
             auto group = groups.open_directory(entry.name);
             sweep_unfinished(group);
         }
@@ -354,7 +354,7 @@ private:
     void remove_positions(std::string const& topic) {
         auto groups = directory_->open_directory("groups");
         for (DirectoryEntry const& entry : groups.list()) {
-            if (entry.kind != EntryKind::directory) continue;
+            if (entry.kind != EntryKind::directory || !is_name(entry.name)) continue;
             auto group = groups.open_directory(entry.name);
             if (group.remove_file(topic)) group.sync();
         }
