@@ -172,19 +172,15 @@ private:
         return true;
     }
 
+    /// False: the log ends here, for now, or another segment has the record (then none is entered).
     [[gnu::cold, gnu::noinline]] bool raise_if_damage(std::uint64_t place, std::uint64_t number) {
         state_->refresh();
         if (next_segment()) {
             segment_.reset();  // such as a copy of what could not be made durable
             return false;
         }
-        if (!state_->is_damage(*segment_, number)) return false;
-        detail::raise(Errc::corrupt,
-                      "the record at offset " + std::to_string(offset_) + " fails its check",
-                      {.path = segment_->path(),
-                       .segment = segment_->ordinal(),
-                       .place = place,
-                       .partition = state_->partition()});
+        state_->raise_if_damage(*segment_, {number, place});
+        return false;
     }
 
     std::shared_ptr<State> state_;

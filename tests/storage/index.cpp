@@ -30,7 +30,13 @@ struct Example {
         }
     }
     void stamp(std::size_t record, std::int64_t timestamp) {
-        annals::detail::store(drawn.bytes().data() + begins[record].place + 16, timestamp);
+        std::uint64_t const place = begins[record].place;
+        std::byte* const frame = drawn.bytes().data() + place;
+        annals::detail::store(frame + offsetof(format::FrameHeader, detail), timestamp);
+        format::FrameWord const word{annals::detail::load<std::uint64_t>(frame)};
+        annals::detail::store(frame, format::published_word(frame, word.state(), word.length(),
+                                                            DrawnSegment::salt, place)
+                                         .raw());
     }
 };
 
@@ -47,7 +53,7 @@ TEST_CASE("an index that has seen nothing sends everybody to the first frame") {
 TEST_CASE("an index has an entry for about every stride of what it was shown") {
     Example example;
     Index index;
-    index.extend(example.drawn.bytes(), example.drawn.at());
+    index.extend(example.drawn.bytes(), DrawnSegment::salt, example.drawn.at());
     auto const entries = index.contents().entries;
     REQUIRE(entries.size() == 2);
     std::uint64_t last = format::first_frame_place;
@@ -64,7 +70,7 @@ TEST_CASE("an index has an entry for about every stride of what it was shown") {
 TEST_CASE("an index leads to a frame at or before the one that is sought") {
     Example example;
     Index index;
-    index.extend(example.drawn.bytes(), example.drawn.at());
+    index.extend(example.drawn.bytes(), DrawnSegment::salt, example.drawn.at());
     for (std::uint64_t number = 0; number < 40; ++number) {
         Extent const at = index.before_number(number);
         CHECK(at.count <= number);
@@ -78,7 +84,7 @@ TEST_CASE("an index leads to a frame before which every timestamp is lower") {
     Example example;
     example.stamp(20, 5'000);  // one that is far ahead
     Index index;
-    index.extend(example.drawn.bytes(), example.drawn.at());
+    index.extend(example.drawn.bytes(), DrawnSegment::salt, example.drawn.at());
     for (std::int64_t const time : {-5, 0, 1, 100, 170, 200, 399, 4'999, 5'000}) {
         Extent const at = index.before_time(time);
         for (std::size_t i = 0; i < at.count; ++i) {
@@ -93,17 +99,18 @@ TEST_CASE("an index leads to a frame before which every timestamp is lower") {
 TEST_CASE("an index grows with what is published and comes to the same") {
     Example example;
     Index whole;
-    whole.extend(example.drawn.bytes(), example.drawn.at());
+    whole.extend(example.drawn.bytes(), DrawnSegment::salt, example.drawn.at());
     Index grown;
-    for (Extent const& at : example.begins) grown.extend(example.drawn.bytes(), at);
-    grown.extend(example.drawn.bytes(), example.drawn.at());
+    for (Extent const& at : example.begins)
+        grown.extend(example.drawn.bytes(), DrawnSegment::salt, at);
+    grown.extend(example.drawn.bytes(), DrawnSegment::salt, example.drawn.at());
     CHECK(format::encode_index(1, grown.contents()) == format::encode_index(1, whole.contents()));
 }
 
 TEST_CASE("voids count with their offsets and have no time") {
     auto drawn = DrawnSegment{}.voided(5, 20'000).record().voided(2, 17'000).record();
     Index index;
-    index.extend(drawn.bytes(), drawn.at());
+    index.extend(drawn.bytes(), DrawnSegment::salt, drawn.at());
     auto const entries = index.contents().entries;
     REQUIRE(entries.size() == 2);
     CHECK(entries[0].number == 5);
@@ -120,8 +127,19 @@ TEST_CASE("an index does not go beyond the seal or what is not published") {
     SECTION("zeros") { drawn.untouched(1, 64); }
     drawn.record();
     Index index;
-    index.extend(drawn.bytes(), drawn.at());
+    index.extend(drawn.bytes(), DrawnSegment::salt, drawn.at());
     CHECK(index.max_timestamp().second == end);
+}
+
+TEST_CASE("an index does not go beyond a frame that is damaged") {
+    Example example;
+    std::size_t const damaged = GENERATE(0u, 1u, 17u, 39u);
+    std::uint64_t const field = GENERATE(0u, 3u, 4u, 8u, 16u, 24u);
+    example.drawn.bytes()[example.begins[damaged].place + field] ^= std::byte{1};
+    Index index;
+    index.extend(example.drawn.bytes(), DrawnSegment::salt, example.drawn.at());
+    CHECK(index.max_timestamp().second == example.begins[damaged]);
+    CHECK(index.before_number(39).count <= damaged);
 }
 
 TEST_CASE("what a file says is taken over, and forgotten when it proves wrong") {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <annals/config.hpp>
@@ -89,6 +90,11 @@ struct Watermark {
 };
 static_assert(sizeof(Watermark) == 56);
 
+/// What was durable when the partition was closed.
+[[nodiscard]] inline Watermark watermark_of(CleanMark const& clean) noexcept {
+    return {.ordinal = clean.ordinal, .count = clean.count, .end = clean.end};
+}
+
 /// The first offset that retention has left.
 struct Beginning {
     static constexpr std::uint64_t check_seed = 20;
@@ -116,6 +122,13 @@ struct EpochsHeader {
 };
 static_assert(sizeof(Epoch) == 16 && sizeof(EpochsHeader) == 24);
 
+/// What of a control file can be damaged by itself, in words for the operator.
+inline constexpr std::string_view clean_mark_part = "clean mark";
+inline constexpr std::string_view writer_part = "writer's identity";
+inline constexpr std::string_view watermark_part = "watermark";
+inline constexpr std::string_view beginning_part = "beginning";
+inline constexpr std::string_view epochs_part = "list of epochs";
+
 /// Everything that a control file says.
 struct Control {
     ControlHeader header{};
@@ -125,6 +138,15 @@ struct Control {
     std::optional<Watermark> watermark{};
     std::optional<Beginning> beginning{};
     std::vector<Epoch> epochs{};
+    /// What fails its check, and so is not above; each can be done without.
+    std::vector<std::string_view> damaged{};
+
+    [[nodiscard]] bool is_damaged(std::string_view part) const noexcept {
+        for (std::string_view const each : damaged) {
+            if (each == part) return true;
+        }
+        return false;
+    }
 };
 
 [[nodiscard]] inline std::vector<std::byte> encode_control(Control const& control) {
@@ -153,54 +175,68 @@ struct Control {
 
 namespace detail_control {
 
-template <CheckedRecord R>
-[[nodiscard]] std::optional<R> good_record(Bytes file, std::uint64_t place) {
-    R record;
-    if (file.size() < place + sizeof(R)) return std::nullopt;
-    if (read_record(file.subspan(place), record) != RecordState::good) return std::nullopt;
-    return record;
-}
+/// Reads the parts of a file into what it says; those that fail their check are noted.
+struct Parts {
+    Bytes file;
+    Control& control;
 
-/// Of two slots the good one with the higher sequence.
-template <CheckedRecord R>
-[[nodiscard]] std::optional<R> newer_slot(Bytes file, std::uint64_t const (&places)[2]) {
-    auto const first = good_record<R>(file, places[0]);
-    auto const second = good_record<R>(file, places[1]);
-    if (!first) return second;
-    if (!second) return first;
-    return first->sequence > second->sequence ? first : second;
-}
+    template <CheckedRecord R>
+    [[nodiscard]] std::optional<R> get(std::uint64_t place, std::string_view name) const {
+        R record;
+        RecordState const state = read_record(file.subspan(place), record);
+        if (state == RecordState::bad) note(name);
+        return state == RecordState::good ? std::optional{record} : std::nullopt;
+    }
+
+    /// Of two slots the good one with the higher sequence.
+    template <CheckedRecord R>
+    [[nodiscard]] std::optional<R> newer(std::uint64_t const (&places)[2],
+                                         std::string_view name) const {
+        auto const first = get<R>(places[0], name);
+        auto const second = get<R>(places[1], name);
+        return second && (!first || second->sequence > first->sequence) ? second : first;
+    }
+
+    [[nodiscard]] std::vector<Epoch> epochs() const {
+        EpochsHeader header;
+        Bytes entries = file.subspan(epochs_place);
+        bool is_good = entries.size() >= sizeof header &&
+                       read_record(entries, header) == RecordState::good &&
+                       header.count <= (entries.size() - sizeof header) / sizeof(Epoch);
+        std::vector<Epoch> epochs(is_good ? header.count : 0);
+        entries = entries.subspan(is_good ? sizeof header : 0, epochs.size() * sizeof(Epoch));
+        is_good = is_good && detail::hash(entries) == header.entries_hash;
+        if (!is_good) note(epochs_part);
+        if (!is_good || epochs.empty()) return {};
+        std::memcpy(epochs.data(), entries.data(), entries.size());
+        return epochs;
+    }
+
+    void note(std::string_view name) const {
+        if (!control.is_damaged(name)) control.damaged.push_back(name);
+    }
+};
 
 }  // namespace detail_control
 
-/// Reads a control file's bytes. A part that is torn or damaged is left out, for each can be done
-/// without; nullopt where the file's own header is bad. Throws `unsupported_format`.
+/// Reads a control file's bytes; nullopt where the file's own header is bad. Throws
+/// `unsupported_format`.
 [[nodiscard]] inline std::optional<Control> decode_control(Bytes file, std::string const& path) {
-    using detail_control::good_record, detail_control::newer_slot;
-    auto const header = good_record<ControlHeader>(file, 0);
-    if (!header || file.size() < epochs_place) {
-        if (file.size() >= sizeof(Preamble) &&
-            detail::load<Preamble>(file.data()).magic == control_magic) {
-            require_readable(file, control_magic, path);
-        }
+    bool const is_ours = file.size() >= sizeof(Preamble) &&
+                         detail::load<Preamble>(file.data()).magic == control_magic;
+    if (is_ours) require_readable(file, control_magic, path);
+    Control control;
+    if (!is_ours || file.size() < epochs_place ||
+        read_record(file, control.header) != RecordState::good) {
         return std::nullopt;
     }
-    require_readable(file, control_magic, path);
-    Control control{.header = *header};
-    control.clean = good_record<CleanMark>(file, clean_mark_place);
+    detail_control::Parts const parts{file, control};
+    control.clean = parts.get<CleanMark>(clean_mark_place, clean_mark_part);
     control.syncing = detail::load<std::uint64_t>(file.data() + syncing_mark_place);
-    control.writer = good_record<WriterIdentity>(file, writer_place);
-    control.watermark = newer_slot<Watermark>(file, watermark_places);
-    control.beginning = newer_slot<Beginning>(file, beginning_places);
-    auto const epochs = good_record<EpochsHeader>(file, epochs_place);
-    Bytes const entries = file.subspan(epochs_place).subspan(epochs ? sizeof(EpochsHeader) : 0);
-    if (epochs && epochs->count <= entries.size() / sizeof(Epoch) &&
-        detail::hash(entries.first(epochs->count * sizeof(Epoch))) == epochs->entries_hash) {
-        control.epochs.resize(epochs->count);
-        if (epochs->count != 0) {
-            std::memcpy(control.epochs.data(), entries.data(), epochs->count * sizeof(Epoch));
-        }
-    }
+    control.writer = parts.get<WriterIdentity>(writer_place, writer_part);
+    control.watermark = parts.newer<Watermark>(watermark_places, watermark_part);
+    control.beginning = parts.newer<Beginning>(beginning_places, beginning_part);
+    control.epochs = parts.epochs();
     return control;
 }
 

@@ -124,11 +124,17 @@ struct FrameAt {
     return FrameAt{word, place, end, records, detail};
 }
 
+[[nodiscard]] inline bool has_number(Bytes segment, FrameAt const& frame,
+                                     std::uint64_t number) noexcept {
+    return detail::load<std::uint32_t>(segment.data() + frame.place +
+                                       offsetof(FrameHeader, number)) == number;
+}
+
 /// Whether the frame carries the expected number and passes its check.
 [[nodiscard]] inline bool is_good(Bytes segment, FrameAt const& frame, std::uint64_t number,
                                   std::uint64_t salt) noexcept {
     std::byte const* const bytes = segment.data() + frame.place;
-    return detail::load<std::uint32_t>(bytes + offsetof(FrameHeader, number)) == number &&
+    return has_number(segment, frame, number) &&
            frame_check(bytes, frame.word, salt, frame.place) == frame.word.check();
 }
 

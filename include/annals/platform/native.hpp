@@ -15,7 +15,6 @@
 #include <climits>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <mutex>
 #include <span>
 #include <string>

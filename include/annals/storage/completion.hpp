@@ -34,24 +34,37 @@ template <Platform P>
 void complete_segment(SegmentFiles<P> const& files, Segment<P>& segment,
                       typename Segment<P>::Mapping& mapping) {
     format::Extent const end = segment.published();
-    segment.index().extend({mapping.data(), mapping.size()}, end);
+    segment.index().extend({mapping.data(), mapping.size()}, segment.info().salt, end);
+    auto const [highest, seen] = segment.index().max_timestamp();
+    bool const is_known = seen == end;  // otherwise a frame is damaged, and its time with it
     auto const completion = format::checked(
         format::Completion{.count = end.count,
                            .end = end.place,
-                           .max_timestamp = segment.index().max_timestamp().first,
+                           .max_timestamp = is_known ? highest : format::before_all_time,
                            .completed = files.platform().now().time_since_epoch().count()},
         segment.info().salt);
     detail::store(mapping.data() + format::completion_place, completion);
     P::store_point(mapping.data() + format::completion_place, sizeof completion);
     segment.set_completion(completion);
-    write_index(files, segment);
+    if (is_known) write_index(files, segment);
+}
+
+/// Looks at the frames as far as they are published. A writer who knows all of a finished segment
+/// then leaves an index file for others, in place of one that is missing or wrong.
+template <Platform P>
+void extend_index(SegmentFiles<P> const& files, Segment<P>& segment,
+                  typename Segment<P>::Pin const& pin, Access access) {
+    format::Extent const end = segment.published();
+    segment.index().extend({pin->data(), segment.info().capacity}, segment.info().salt, end);
+    bool const is_whole = segment.is_finished() && segment.index().max_timestamp().second == end;
+    if (is_whole && access == Access::write) write_index(files, segment);
 }
 
 /// Brings the index up to what is published: from its file where that is good, else from the
 /// frames.
 template <Platform P>
 void refresh_index(SegmentFiles<P> const& files, Segment<P>& segment,
-                   typename Segment<P>::Pin const& pin) {
+                   typename Segment<P>::Pin const& pin, Access access) {
     format::Extent const end = segment.published();
     auto const seen = segment.index().max_timestamp().second;
     if (seen.place >= end.place) return;
@@ -68,14 +81,15 @@ void refresh_index(SegmentFiles<P> const& files, Segment<P>& segment,
         });
         if (contents) return segment.index().assume(std::move(*contents), end);
     }
-    segment.index().extend({pin->data(), segment.info().capacity}, end);
+    extend_index(files, segment, pin, access);
 }
 
 /// The index did not agree with the frames: it is made anew from them.
 template <Platform P>
-void rebuild_index(Segment<P>& segment, typename Segment<P>::Pin const& pin) {
+void rebuild_index(SegmentFiles<P> const& files, Segment<P>& segment,
+                   typename Segment<P>::Pin const& pin, Access access) {
     segment.index().reset();
-    segment.index().extend({pin->data(), segment.info().capacity}, segment.published());
+    extend_index(files, segment, pin, access);
 }
 
 }  // namespace annals::inline v1::storage

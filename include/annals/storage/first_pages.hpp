@@ -73,13 +73,13 @@ void sweep_indexes(typename P::Directory& directory, Segments const& segments) {
     }
 }
 
-/// Whether nothing was ever appended to the segment.
+/// Whether no frame was ever begun at this place.
 template <Platform P>
-[[nodiscard]] bool is_empty(SegmentFiles<P> const& files, SegmentInfo const& info) {
-    auto const file = files.open_segment(info.ordinal, Access::read);
+[[nodiscard]] bool is_untouched(SegmentFiles<P> const& files, std::uint64_t ordinal,
+                                std::uint64_t place) {
+    auto const file = files.open_segment(ordinal, Access::read);
     std::uint64_t word = 0;
-    (void)file.read_at(format::first_frame_place,
-                       MutableBytes{reinterpret_cast<std::byte*>(&word), sizeof word});
+    (void)file.read_at(place, MutableBytes{reinterpret_cast<std::byte*>(&word), sizeof word});
     return word == 0;
 }
 

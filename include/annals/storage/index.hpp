@@ -21,13 +21,23 @@ class SegmentIndex {
 public:
     using Extent = format::Extent;
 
-    /// Looks at the frames between what it knows and `published`, all of which are published.
-    void extend(Bytes segment, Extent published) {
+    /// What lies from this place on is this process's own, and needs no check.
+    void trust_from(std::uint64_t place) {
+        std::lock_guard const lock{mutex_};
+        trusted_from_ = place;
+    }
+
+    /// Looks at the frames between what it knows and `published`, all of which are published. It
+    /// goes no further than the first that is damaged: who trusts the index trusts numbers and
+    /// times that nobody looks at again.
+    void extend(Bytes segment, std::uint64_t salt, Extent published) {
         std::lock_guard const lock{mutex_};
         while (seen_.place < published.place) {
             format::FrameWord const word{detail::load<std::uint64_t>(segment.data() + seen_.place)};
             auto const frame = format::frame_at(segment, seen_.place, word);
             if (!frame || word.state() == format::FrameState::seal) break;
+            bool const is_own = seen_.place >= trusted_from_;
+            if (!is_own && !format::is_good(segment, *frame, seen_.count, salt)) break;
             add_entry_where_due();
             if (word.state() == format::FrameState::data) {
                 contents_.max_timestamp = std::max(contents_.max_timestamp, frame->detail);
@@ -101,6 +111,7 @@ private:
     mutable typename P::Mutex mutex_;
     format::IndexContents contents_;
     Extent seen_;
+    std::uint64_t trusted_from_ = ~std::uint64_t{0};
 };
 
 }  // namespace annals::inline v1::storage

@@ -25,7 +25,7 @@ struct LastWriter {
     Death death = Death::of_power;
     bool is_suspect = false;   ///< a sync was under way: the page cache is no evidence
     bool is_in_place = false;  ///< the control file is the one that its writer had
-    std::optional<format::Watermark> watermark{};  ///< where it binds
+    std::optional<format::Watermark> watermark{};  ///< where it binds, or the clean mark's
     std::vector<std::string> notes{};
 
     [[nodiscard]] Ending ending() const noexcept {
@@ -33,9 +33,9 @@ struct LastWriter {
         return death == Death::of_process ? Ending::process_death : Ending::power_loss;
     }
 
-    /// Where the log begins; without a valid control file nothing says so.
+    /// Where the log begins; nullopt: nothing says so, and the oldest segment must do.
     [[nodiscard]] std::optional<std::uint64_t> beginning() const noexcept {
-        if (!has_control) return std::nullopt;
+        if (!has_control || control.is_damaged(format::beginning_part)) return std::nullopt;
         return control.beginning ? control.beginning->offset : 0;
     }
 
@@ -59,8 +59,11 @@ struct LastWriter {
         return ordinal;
     }
 
-    /// The watermark binds for the file that it was taken from, and for no copy of it.
+    /// The watermark binds for the file that it was taken from, and for no copy of it. What was
+    /// closed is durable as far as that says, wherever it is.
     void bind_watermark(std::vector<FirstPage> const& pages) {
+        if (control.clean) watermark = format::watermark_of(*control.clean);
+        if (watermark) return;
         for (FirstPage const& page : pages) {
             auto const& mark = control.watermark;
             if (mark && mark->ordinal == page.info.ordinal &&
@@ -98,6 +101,10 @@ template <Platform P>
             }
         }
         if (last.control.clean) last.death = Death::none;
+        for (std::string_view const part : last.control.damaged) {
+            last.notes.push_back("the control file's " + std::string{part} +
+                                 " fails its check and is done without");
+        }
     }
     bool is_cache_its = last.death == Death::of_process;  // whatever rule is forced
     if (last.death != Death::none && rule != AfterDeath::detect) {

@@ -19,6 +19,7 @@ struct Location {
     std::shared_ptr<Segment<P>> segment{};  ///< null: there is none
     typename Segment<P>::Pin pin{};         ///< its memory
     format::Extent extent{};
+    bool is_damaged = false;  ///< a search for a time ended here, for nobody knows this one's
 };
 
 /// Borrows the partition's files and segments. Any thread may call it.
@@ -31,8 +32,8 @@ public:
         : files_{files}, segments_{segments} {}
 
     /// The record with this offset, or where it will be if it is the next; `offset` must not be
-    /// beyond the published end.
-    [[nodiscard]] Location<P> locate(std::uint64_t offset) const {
+    /// beyond the published end. With Access::write, here and below, wrong index files are mended.
+    [[nodiscard]] Location<P> locate(std::uint64_t offset, Access access) const {
         auto const segment = segments_.find(offset);
         if (!segment) return {};
         auto const pin = segment->pin();
@@ -41,8 +42,8 @@ public:
         if (Extent const published = segment->advance_published(); number >= published.count) {
             return {segment, pin, published};
         }
-        Extent at =
-            confirmed(*segment, pin, [&](auto& index) { return index.before_number(number); });
+        Extent at = confirmed(*segment, pin, access,
+                              [&](auto& index) { return index.before_number(number); });
         while (auto const frame = segment->frame_at(pin, at.place)) {
             if (at.count + std::max<std::uint64_t>(frame->records, 1) > number) break;
             at = {at.count + frame->records, frame->end};
@@ -50,13 +51,15 @@ public:
         return {segment, pin, at};
     }
 
-    /// The offset of the first record of the log whose timestamp is at least `timestamp`.
-    [[nodiscard]] std::optional<std::uint64_t> offset_at(std::int64_t timestamp) const {
+    /// The first record of the log whose timestamp is at least `timestamp`; nullopt: there is none.
+    /// Every frame that decides this is checked.
+    [[nodiscard]] std::optional<Location<P>> find_time(std::int64_t timestamp,
+                                                       Access access) const {
         std::uint64_t const beginning = segments_.beginning();
         for (auto const& segment : segments_.snapshot()) {
             std::int64_t const known = segment->known_max_timestamp();
             if (known != format::before_all_time && known < timestamp) continue;
-            if (auto const offset = offset_in(*segment, timestamp, beginning)) return offset;
+            if (auto found = find_time_in(segment, timestamp, beginning, access)) return found;
         }
         return std::nullopt;
     }
@@ -65,42 +68,45 @@ private:
     /// Where the index says to begin, if the frame there says so too; else the first frame.
     template <class Choose>
     [[nodiscard]] Extent confirmed(Segment<P>& segment, typename Segment<P>::Pin const& pin,
-                                   Choose const& choose) const {
-        refresh_index(files_, segment, pin);
+                                   Access access, Choose const& choose) const {
+        refresh_index(files_, segment, pin, access);
         Extent const at = choose(segment.index());
-        if (is_frame(segment, pin, at)) return at;
-        rebuild_index(segment, pin);
+        if (at == Extent{} || good_frame(segment, pin, at)) return at;
+        rebuild_index(files_, segment, pin, access);
         Extent const again = choose(segment.index());
-        return is_frame(segment, pin, again) ? again : Extent{};
+        return good_frame(segment, pin, again) ? again : Extent{};
     }
 
-    [[nodiscard]] static bool is_frame(Segment<P> const& segment,
-                                       typename Segment<P>::Pin const& pin, Extent at) {
-        if (at == Extent{}) return true;
+    [[nodiscard]] static std::optional<format::FrameAt> good_frame(
+        Segment<P> const& segment, typename Segment<P>::Pin const& pin, Extent at) {
         auto const frame = segment.frame_at(pin, at.place);
+        if (!frame || frame->is_assumed) return frame;
         Bytes const bytes{pin->data(), segment.info().capacity};
-        return frame && format::is_good(bytes, *frame, at.count, segment.info().salt);
+        bool const is_good = format::is_good(bytes, *frame, at.count, segment.info().salt);
+        return is_good ? frame : std::nullopt;
     }
 
-    [[nodiscard]] std::optional<std::uint64_t> offset_in(Segment<P>& segment,
-                                                         std::int64_t timestamp,
-                                                         std::uint64_t beginning) const {
-        std::uint64_t const first = beginning - std::min(beginning, segment.base());
-        if (segment.is_finished() && segment.published().count <= first) return std::nullopt;
-        auto const pin = segment.pin();
-        Extent const published = segment.advance_published();
-        std::uint64_t const end = std::min(published.count, segment.limit());
-        Extent at = confirmed(segment, pin, [&](auto& index) {
+    /// The index leads to within a stride of the answer, so little is checked.
+    [[nodiscard]] std::optional<Location<P>> find_time_in(
+        std::shared_ptr<Segment<P>> const& segment, std::int64_t timestamp, std::uint64_t beginning,
+        Access access) const {
+        std::uint64_t const first = beginning - std::min(beginning, segment->base());
+        if (segment->is_finished() && segment->published().count <= first) return std::nullopt;
+        auto const pin = segment->pin();
+        Extent const published = segment->advance_published();
+        std::uint64_t const end = std::min(published.count, segment->limit());
+        Extent at = confirmed(*segment, pin, access, [&](auto& index) {
             Extent const by_number = index.before_number(first);
             Extent const by_time = index.before_time(timestamp);
             return by_time.count < by_number.count ? by_number : by_time;
         });
         while (at.count < end) {
-            auto const frame = segment.frame_at(pin, at.place);
-            if (!frame) break;
+            auto const frame = good_frame(*segment, pin, at);
+            if (!frame) return Location<P>{segment, pin, at, true};
             bool const is_data = frame->word.state() == format::FrameState::data;
-            if (is_data && at.count >= first && frame->detail >= timestamp)
-                return segment.base() + at.count;
+            if (is_data && at.count >= first && frame->detail >= timestamp) {
+                return Location<P>{segment, pin, at};
+            }
             at = {at.count + frame->records, frame->end};
         }
         return std::nullopt;

@@ -14,6 +14,7 @@
 #include <annals/config.hpp>
 #include <annals/error.hpp>
 #include <annals/options.hpp>
+#include <annals/storage/belief.hpp>
 #include <annals/storage/completion.hpp>
 #include <annals/storage/control_file.hpp>
 #include <annals/storage/first_pages.hpp>
@@ -43,13 +44,6 @@ struct OpenedPartition {
     PartitionRecovery report{};
 };
 
-/// Who opens, and beside whom.
-enum class Role : std::uint8_t {
-    writer,       ///< holds the lock; repairs
-    reader,       ///< nobody writes; finds what the writer would, in memory
-    live_reader,  ///< beside a living writer, which has recovered already
-};
-
 template <Platform P>
 class Opening {
 public:
@@ -74,13 +68,17 @@ public:
         last_.bind_watermark(pages_);
         // One that binds for no file there is must not pass for this life's.
         if (last_.death != Death::none && !last_.watermark) opened_.control.watermark.reset();
+        belief_.emplace(*files_, role_, last_, pages_);
         auto const superseded = superseded_from(pages_);
         std::size_t const first = first_to_keep(pages_, last_.beginning().value_or(0));
         for (std::size_t i = 0; i < pages_.size(); ++i) {
             i < first ? old_.push_back(pages_[i].info.ordinal) : admit(pages_[i], superseded[i]);
         }
-        require_no_missing_segment();
+        belief_->require_no_missing_segment();
+        opened_.end = reach_.end;
         finish();
+        // What is damaged is replaced by the first append.
+        opened_.has_control = opened_.has_control && opened_.control.damaged.empty();
         return std::move(opened_);
     }
 
@@ -90,39 +88,14 @@ private:
 
     void note(std::string text) { opened_.report.notes.push_back(std::move(text)); }
 
-    [[noreturn]] void damaged(std::string_view what, std::uint64_t ordinal,
-                              std::uint64_t place) const {
-        detail::raise(Errc::corrupt, what,
-                      {.path = files_->segment_path(ordinal), .segment = ordinal, .place = place});
-    }
-
     // Which files are the log.
 
     /// From offset `superseded` on, a later copy holds the records.
     void admit(FirstPage const& page, std::uint64_t superseded) {
-        std::uint64_t const ordinal = page.info.ordinal;
-        if (page.activation == format::RecordState::absent) {
-            opened_.spare = page.info;
-            leftovers_.push_back(ordinal);
-            return;
-        }
-        if (page.activation == format::RecordState::bad || is_cut_) {
-            // Beside a living writer it may just be on its way.
-            bool const is_torn = role_ == Role::live_reader || opened_.refusal ||
-                                 (last_.death != Death::none && !last_.was_durable(ordinal));
-            if (!is_torn) {
-                damaged(is_cut_ ? "records before this segment are missing"
-                                : "its activation fails its check",
-                        ordinal, format::activation_place);
-            }
-            leftovers_.push_back(ordinal);
-            return;
-        }
-        if (superseded <= page.info.base_offset || ordinal < lowest_successor_ ||
-            !is_believed(page)) {
-            leftovers_.push_back(ordinal);
-            return;
-        }
+        Standing const standing = belief_->standing_of(page, superseded, reach_);
+        if (standing == Standing::spare) opened_.spare = page.info;
+        if (standing != Standing::in_log) return leftovers_.push_back(page.info.ordinal);
+        if (!reach_.has_begun) begin_at(page.info.base_offset);
         auto segment = std::make_shared<SegmentType>(files_, page.info);
         opened_.segments.push_back(segment);
         opened_.spare.reset();
@@ -130,34 +103,13 @@ private:
         examine(*segment, page);
     }
 
-    /// A base offset is believed only where the log really goes on there.
-    [[nodiscard]] bool is_believed(FirstPage const& page) {
-        std::uint64_t const base = page.info.base_offset;
-        if (opened_.segments.empty()) {
-            if (base > last_.beginning().value_or(base)) {
-                damaged("the log begins before its first segment", page.info.ordinal, 0);
-            }
-            if (!last_.has_control) opened_.control.beginning = {.sequence = 1, .offset = base};
-            opened_.end = base;
-            return true;
-        }
-        if (role_ == Role::live_reader || page.info.is_copy()) return true;
-        if (ends_open_ || base != opened_.end) {
-            bool const may_be_unused = page.info.ordinal > last_.highest_ordinal();
-            if (may_be_unused && is_empty(*files_, page.info)) return false;
-            // Power loss may take a segment's activation and leave its successor's: a torn tail.
-            is_cut_ = last_.death != Death::none && !last_.was_durable(page.info.ordinal);
-            if (is_cut_) return false;
-            damaged("it begins at offset " + std::to_string(base) +
-                        ", but the one before it ends at " + std::to_string(opened_.end),
-                    page.info.ordinal, format::activation_place);
-        }
-        return true;
-    }
-
-    void require_no_missing_segment() const {
-        std::uint64_t const named = last_.highest_ordinal();
-        if (named > highest_used(pages_)) damaged("the segment is missing", named, 0);
+    void begin_at(std::uint64_t base) {
+        reach_.has_begun = true;
+        reach_.end = base;
+        if (last_.beginning()) return;
+        auto& control = opened_.control;
+        std::uint64_t const known = control.beginning ? control.beginning->offset : 0;
+        control.beginning = next_beginning(control, std::max(base, known));
     }
 
     // Where each of them ends.
@@ -168,35 +120,71 @@ private:
             segment.set_finished({page.completion->count, page.completion->end},
                                  segment.ordinal() + 1);
             segment.set_completion(*page.completion);
-            opened_.end = base + std::min(page.completion->count, segment.limit());
-            opened_.durable = opened_.end;
-            ends_open_ = false;
+            opened_.durable = reach_.end = base + std::min(page.completion->count, segment.limit());
+            reach_.is_open = false;
             reserve_ordinals_below(page.successor);
             return;
         }
         if (last_.death == Death::none && opened_.control.clean->ordinal == segment.ordinal()) {
             Extent const end{opened_.control.clean->count, opened_.control.clean->end};
-            if (!is_sealed_at(*files_, segment.info(), end)) return resume_at(end, segment);
+            require_fitting(end, segment);
+            if (!is_sealed_at(*files_, segment.info(), end)) {
+                bool const is_live = role_ == Role::live_reader;  // it may be appending already
+                if (is_live || is_untouched(*files_, segment.ordinal(), end.place)) {
+                    return resume_at(end, segment);
+                }
+                distrust_clean_mark();
+            }
         }
-        if (role_ != Role::live_reader) examine_incomplete(segment);
+        if (role_ == Role::live_reader) {
+            expect_durable(segment);
+        } else {
+            examine_incomplete(segment);
+        }
+    }
+
+    /// Beside a living writer: what is durable is there. Damage in it is met as damage, and never
+    /// taken for what is not published yet.
+    void expect_durable(SegmentType& segment) const {
+        std::uint64_t const followed = followed_from(segment, 0);
+        if (followed != SegmentType::no_limit) {
+            end_at({followed, segment.claimable_end()}, segment);
+        } else {
+            segment.raise_published(last_.durable_extent(segment.ordinal()));
+        }
+    }
+
+    /// The clean mark says that nothing lies where something does: damage, or a control file from
+    /// before. What it calls durable must be there, and of what is behind, what is good counts.
+    void distrust_clean_mark() {
+        last_.death = Death::of_power;
+        opened_.report.ending = last_.ending();
+        note(
+            "something lies behind the end at which the partition was closed: kept as far as it "
+            "is good");
     }
 
     /// A seal said that what follows has at least this ordinal. Lower ones were used before: never
     /// again, or the next recovery would take a new segment for what this seal has shut out.
     void reserve_ordinals_below(std::uint64_t successor) {
-        lowest_successor_ = std::max(lowest_successor_, successor);
+        reach_.lowest_successor = std::max(reach_.lowest_successor, successor);
         opened_.next_ordinal = std::max(opened_.next_ordinal, successor);
     }
 
-    void resume_at(Extent end, SegmentType& segment) {
+    void require_fitting(Extent end, SegmentType const& segment) const {
         if (end.place < format::first_frame_place || end.place > segment.claimable_end() ||
             end.place % format::frame_alignment != 0) {
-            damaged("the clean mark does not fit the segment", segment.ordinal(), end.place);
+            belief_->damaged("the clean mark does not fit the segment", segment.ordinal(),
+                             end.place);
         }
+    }
+
+    void resume_at(Extent end, SegmentType& segment) {
         segment.raise_published(end);
+        if (role_ == Role::reader) end_at(end, segment);
         opened_.resume = end;
-        opened_.end = opened_.durable = segment.base() + end.count;
-        ends_open_ = true;
+        opened_.durable = reach_.end = segment.base() + end.count;
+        reach_.is_open = true;
     }
 
     void examine_incomplete(SegmentType& segment) {
@@ -210,42 +198,57 @@ private:
         Findings findings =
             Examiner{{pin->data(), evidence.capacity}, evidence}.examine(last_.death);
         bool const reaches_limit = findings.end.count >= segment.limit();
-        ends_open_ = !findings.is_sealed && !reaches_limit;
-        if (ends_open_ && last_.was_durable(segment.ordinal() + 1) && !findings.damage) {
+        reach_.is_open = !findings.is_sealed && !reaches_limit;
+        if (reach_.is_open && last_.was_durable(segment.ordinal() + 1) && !findings.damage) {
             findings.damage = Damage{findings.end.place, "a durable record fails its check"};
         }
-        is_cut_ = ends_open_ && findings.is_prefix;
+        reach_.is_cut = reach_.is_open && findings.is_prefix;
         if (findings.is_sealed) reserve_ordinals_below(findings.successor);
-        account(segment, findings);
-        if (findings.damage) {
-            keep_damage_visible(segment, findings, evidence.durable);
-        } else {
-            incomplete_.push_back({opened_.segments.back(), std::move(findings)});
-        }
-    }
-
-    void account(SegmentType& segment, Findings const& findings) {
-        opened_.end = segment.base() + findings.end.count;
+        if (findings.damage) return keep_damage_visible(segment, findings, evidence.durable);
+        opened_.durable = reach_.end = segment.base() + findings.end.count;
         opened_.report.records_voided += findings.records_voided();
         opened_.report.bytes_cut += findings.bytes_cut;
-        opened_.durable = opened_.end;
+        incomplete_.push_back({opened_.segments.back(), std::move(findings)});
     }
 
     /// Nothing is appended, nothing is changed, and the log goes on beyond the damage as far as it
     /// is known to: who reads on meets the damage, not an end.
     void keep_damage_visible(SegmentType& segment, Findings const& findings, Extent durable) {
-        is_cut_ = true;
-        Extent const known = durable.count > findings.end.count
-                                 ? durable
-                                 : Extent{findings.end.count + 1, findings.end.place};
-        segment.raise_published(known);
-        opened_.end = segment.base() + known.count;
+        std::uint64_t const followed = followed_from(segment, findings.end.count);
+        reach_.is_damaged = true;
+        reach_.is_cut = followed == SegmentType::no_limit;
+        reach_.is_open = false;
+        Extent known{findings.end.count + 1, findings.end.place};
+        if (durable.count > findings.end.count) known = durable;
+        if (!reach_.is_cut) known = {followed, findings.end.place};
+        end_at(known, segment);
+        opened_.durable = reach_.end = segment.base() + known.count;
+        if (opened_.refusal) return;
         ErrorDetails const details{
             .path = segment.path(), .segment = segment.ordinal(), .place = findings.damage->place};
         opened_.refusal =
             Error{Errc::corrupt,
                   detail::error_message(Errc::corrupt, findings.damage->what, details), details};
         note(opened_.refusal->what());
+    }
+
+    /// How many records the segment had, of which `good` are left, as far as a durable segment that
+    /// follows it says so; `no_limit`: there is none.
+    [[nodiscard]] std::uint64_t followed_from(SegmentType const& segment,
+                                              std::uint64_t good) const {
+        for (FirstPage const& page : pages_) {
+            bool const follows = is_activated(page) && page.info.predecessor == segment.ordinal() &&
+                                 page.info.base_offset >= segment.base() + good &&
+                                 last_.was_durable(page.info.ordinal);
+            if (follows) return page.info.base_offset - segment.base();
+        }
+        return SegmentType::no_limit;
+    }
+
+    /// In memory: whatever lies behind is no part of the log.
+    static void end_at(Extent end, SegmentType& segment) {
+        segment.set_limit(std::min(segment.limit(), end.count));
+        segment.set_finished(end, segment.ordinal() + 1);
     }
 
     // Making the files say so.
@@ -280,8 +283,7 @@ private:
         for (auto& [segment, findings] : incomplete_) {
             bool const may_repair = role_ == Role::writer && !last_.is_suspect;
             if (may_repair && is_repaired(*segment, findings)) continue;
-            segment->set_limit(std::min(segment->limit(), findings.end.count));
-            segment->set_finished(findings.end, segment->ordinal() + 1);
+            end_at(findings.end, *segment);
             segment->set_gaps(std::move(findings.gaps));
         }
         add_epochs(opened_.control.epochs, opened_.segments, opened_.end);
@@ -300,7 +302,7 @@ private:
     void begin_no_later_than_end() {
         if (opened_.end >= last_.beginning().value_or(0)) return;
         if (opened_.resume || last_.is_suspect) {
-            damaged("the log ends before it begins", opened_.next_ordinal - 1, 0);
+            belief_->damaged("the log ends before it begins", opened_.next_ordinal - 1, 0);
         }
         note("nothing that was there lies behind the log's beginning");
         opened_.end = opened_.durable = *last_.beginning();
@@ -388,13 +390,12 @@ private:
     LastWriter last_;
     OpenedPartition<P> opened_;
     std::vector<FirstPage> pages_;
+    std::optional<Belief<P>> belief_;
     std::vector<std::uint64_t> leftovers_;
     std::vector<std::uint64_t> old_;  // before the log's beginning
     std::vector<std::pair<std::shared_ptr<SegmentType>, Findings>> incomplete_;
     std::optional<ControlFile<P>> control_file_;
-    std::uint64_t lowest_successor_ = 0;
-    bool ends_open_ = false;  ///< the last admitted segment has no seal
-    bool is_cut_ = false;     ///< the log ends in the last admitted segment, whatever follows
+    Reach reach_;
 };
 
 }  // namespace annals::inline v1::storage

@@ -171,7 +171,7 @@ public:
     /// The record with this offset, or where it will be if it is the next; `offset` must not be
     /// beyond the published end.
     [[nodiscard]] Location<P> locate(std::uint64_t offset) {
-        return with_relief([&] { return lookup_.locate(offset); });
+        return with_relief([&] { return lookup_.locate(offset, access()); });
     }
     [[nodiscard]] typename Segment<P>::Pin pin(Segment<P>& segment) {
         return with_relief([&] { return segment.pin(); });
@@ -192,11 +192,18 @@ public:
         }
     }
 
-    /// The offset of the first record whose timestamp is at least `timestamp`, or the end.
+    /// The offset of the first record whose timestamp is at least `timestamp`, or the end. Throws
+    /// `corrupt` where damage hides which it is.
     [[nodiscard]] std::uint64_t offset_at(std::int64_t timestamp) {
-        auto const found =
-            find_again([&] { return with_relief([&] { return lookup_.offset_at(timestamp); }); });
-        return found ? *found : published_end();
+        auto const find = [&] { return lookup_.find_time(timestamp, access()); };
+        auto found = find_again([&] { return with_relief(find); });
+        if (found && found->is_damaged) {
+            refresh();  // another segment may have the record, such as a copy
+            found = find_again([&] { return with_relief(find); });
+        }
+        if (!found) return published_end();
+        if (found->is_damaged) raise_if_damage(*found->segment, found->extent);
+        return found->segment->base() + found->extent.count;
     }
 
     /// The epoch of the record with this offset.
@@ -211,7 +218,8 @@ public:
     /// All epochs, ascending.
     [[nodiscard]] std::vector<format::Epoch> epochs() const {
         if (writer_) return writer_->epochs();
-        if (auto const control = follower_->control()) return control->epochs;
+        auto const control = follower_->control();
+        if (control && !control->is_damaged(format::epochs_part)) return control->epochs;
         std::vector<format::Epoch> epochs;
         for (SegmentPtr const& segment : segments_.snapshot()) {
             std::uint64_t const number = segment->info().epoch;
@@ -229,12 +237,17 @@ public:
         if (follower_) follower_->refresh([&](auto& opened) { adopt(opened); });
     }
 
-    /// Whether what fails its check here is damage, not the end of what a writer has got to.
-    [[nodiscard]] bool is_damage(Segment<P> const& segment, std::uint64_t number) const {
-        if (!follower_ || segment.is_finished() || !follower_->is_beside_writer()) return true;
-        auto const mark = binding_watermark();
-        return mark && (mark->ordinal > segment.ordinal() ||
-                        (mark->ordinal == segment.ordinal() && mark->count > number));
+    /// Throws `corrupt` for what fails its check here, unless it is just the end of what a living
+    /// writer has got to.
+    void raise_if_damage(Segment<P> const& segment, Extent at) const {
+        if (!is_damage(segment, at.count)) return;
+        detail::raise(Errc::corrupt,
+                      "the record at offset " + std::to_string(segment.base() + at.count) +
+                          " fails its check",
+                      {.path = segment.path(),
+                       .segment = segment.ordinal(),
+                       .place = at.place,
+                       .partition = partition()});
     }
 
     // The writing life beyond sending.
@@ -279,6 +292,17 @@ public:
     }
 
 private:
+    [[nodiscard]] Access access() const noexcept {
+        return writer_ && !is_closed() ? Access::write : Access::read;
+    }
+
+    [[nodiscard]] bool is_damage(Segment<P> const& segment, std::uint64_t number) const {
+        if (!follower_ || segment.is_finished() || !follower_->is_beside_writer()) return true;
+        auto const mark = binding_watermark();
+        return mark && (mark->ordinal > segment.ordinal() ||
+                        (mark->ordinal == segment.ordinal() && mark->count > number));
+    }
+
     /// Reading needs descriptors and mappings, too, and may run out of them.
     template <class Work>
     [[nodiscard]] auto with_relief(Work const& work) {
@@ -324,9 +348,10 @@ private:
         }
     }
 
-    /// What the control file says of a file that is still the one it was.
+    /// What the control file says was durable, of a file that is still the one it was.
     [[nodiscard]] std::optional<format::Watermark> binding_watermark() const {
         auto const control = follower_->control();
+        if (control && control->clean) return format::watermark_of(*control->clean);
         auto const mark = control ? control->watermark : std::nullopt;
         auto const file = mark ? files_->find_segment(mark->ordinal) : std::nullopt;
         if (!file) return std::nullopt;

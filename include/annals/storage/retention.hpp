@@ -212,8 +212,10 @@ private:
         format::Extent const end = segment.published();
         std::int64_t max_timestamp = segment.known_max_timestamp();
         if (max_timestamp == format::before_all_time && limits.age != format::Retention::no_age) {
-            refresh_index(files_, segment, segment.pin());
-            max_timestamp = segment.index().max_timestamp().first;
+            refresh_index(files_, segment, segment.pin(), Access::write);
+            auto const [highest, seen] = segment.index().max_timestamp();
+            // A damaged record may have any time.
+            max_timestamp = seen == end ? highest : format::after_all_time;
         }
         // The last one stays as a file, whatever becomes of its records.
         std::uint64_t const used =

@@ -58,6 +58,7 @@ public:
         writing_ = std::move(mapping);
         reading_ = writing_;
         bytes_ = writing_->data();
+        index_.trust_from(resume.place);
         raise_published(resume);
     }
 
@@ -146,9 +147,16 @@ public:
         Extent const before = published();
         Extent extent = before;
         std::optional<std::uint64_t> successor;
+        Bytes const bytes{pin->data(), info_.capacity};
         while (extent.count < limit() && !successor) {
             auto const frame = frame_at(pin, extent.place);
             if (!frame) break;
+            // A void skips offsets, and a seal ends the segment: neither is believed unchecked.
+            bool const is_sound =
+                frame->word.state() == format::FrameState::data
+                    ? format::has_number(bytes, *frame, extent.count)
+                    : frame->is_assumed || format::is_good(bytes, *frame, extent.count, info_.salt);
+            if (!is_sound) break;
             if (frame->word.state() == format::FrameState::seal) {
                 successor = static_cast<std::uint64_t>(frame->detail);
             } else {

@@ -140,7 +140,9 @@ private:
 
     void index_published() {
         SegmentPtr const segment = segments_.first_unfinished();
-        if (segment && segment->is_writing()) refresh_index(files_, *segment, segment->pin());
+        if (segment && segment->is_writing()) {
+            refresh_index(files_, *segment, segment->pin(), Access::read);
+        }
     }
 
     /// Who waits at the end of a segment that was rolled waits on that segment's word.
