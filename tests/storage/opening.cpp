@@ -738,12 +738,29 @@ TEMPLATE_TEST_CASE("a clean mark that does not fit the segments is corrupt", "",
     SECTION("an end before the first frame") { mark.end = 4'088; }
     SECTION("an end behind the last that a frame can have") { mark.end = small_segment - 16; }
     SECTION("an end between two places") { mark.end += 4; }
-    SECTION("an older segment, with records behind it") {
-        mark = {.ordinal = 1, .count = 7, .end = 4'096};
-        site.damage("00000001.seg", format::completion_place);
-    }
     site.change_control([&](auto& control) { control.clean = mark; });
     CHECK(code_of([&] { Life<TestType>{site}; }) == Errc::corrupt);
+}
+
+TEMPLATE_TEST_CASE("a clean mark with records behind it is not believed, and they are kept", "",
+                   BOTH_PLATFORMS) {
+    Site<TestType> const site;
+    std::string text;
+    {
+        Life<TestType> life{site};
+        life.append_large(10);
+        life.append("z");
+        text = life.text();
+        life.close();
+    }
+    site.damage("00000001.seg", format::completion_place);
+    site.change_control([&](auto& control) {
+        control.clean = {.ordinal = 1, .count = 0, .end = format::first_frame_place};
+    });
+    CHECK(read_only_text(site) == text);
+    Life<TestType> const life{site};
+    CHECK(life.text() == text);
+    CHECK(life.report().notes.size() == 1);
 }
 
 // ---- without a valid control file
