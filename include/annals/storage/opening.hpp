@@ -159,9 +159,7 @@ private:
     void distrust_clean_mark() {
         last_.death = Death::of_power;
         opened_.report.ending = last_.ending();
-        note(
-            "something lies behind the end at which the partition was closed: kept as far as it "
-            "is good");
+        note("something lies behind the end at which it was closed: kept as far as it is good");
     }
 
     /// A seal said that what follows has at least this ordinal. Lower ones were used before: never
