@@ -25,7 +25,7 @@ namespace annals::inline v1::storage {
 /// as they hold a pin. Threads: all members may be called from any thread, but `start_writing` and
 /// `stop_writing` by one.
 template <Platform P>
-class Segment {
+class Segment : public std::enable_shared_from_this<Segment<P>> {
 public:
     using File = typename P::Directory::File;
     using Mapping = typename File::Mapping;
@@ -57,6 +57,7 @@ public:
         file_.emplace(std::move(file));
         writing_ = std::move(mapping);
         reading_ = writing_;
+        kept_.reset();
         bytes_ = writing_->data();
         index_.trust_from(resume.place);
         raise_published(resume);
@@ -96,14 +97,25 @@ public:
 
     // Reading.
 
-    /// Keeps the segment mapped for as long as it is held. Maps it where it is not.
-    /// Throws what opening and mapping do, and `corrupt` where another file has taken its name.
+    /// Keeps the segment mapped for as long as it is held, and some time longer. Maps it where it
+    /// is not. Throws what opening and mapping do, and `corrupt` where another file has taken its
+    /// name.
     [[nodiscard]] Pin pin() {
-        std::lock_guard const lock{mutex_};
-        if (Pin pin = reading_.lock()) return pin;
-        Pin pin = std::make_shared<Mapping>(files_->map_segment(info_));
-        reading_ = pin;
+        Pin pin;
+        {
+            std::lock_guard const lock{mutex_};
+            if ((pin = reading_.lock())) return pin;
+            pin = std::make_shared<Mapping>(files_->map_segment(info_));
+            reading_ = kept_ = pin;
+        }
+        files_->recent_mappings().add(this->weak_from_this());
         return pin;
+    }
+
+    /// Stays mapped only while somebody holds a pin.
+    void keep_no_mapping() noexcept {
+        std::lock_guard const lock{mutex_};
+        kept_.reset();
     }
 
     /// The published frame at this place of `pin`, and what its owner stored before publishing it.
@@ -233,10 +245,11 @@ private:
     std::vector<Gap> gaps_;
     std::byte* bytes_ = nullptr;
 
-    mutable typename P::Mutex mutex_;  // of the three below
+    mutable typename P::Mutex mutex_;  // of the four below
     std::optional<File> file_;
     std::shared_ptr<Mapping> writing_;
     std::weak_ptr<Mapping const> reading_;
+    Pin kept_;
     SegmentIndex<P> index_;
 
     Atomic<std::uint64_t> published_{Extent{}.packed()};

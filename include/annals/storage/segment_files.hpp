@@ -16,6 +16,7 @@
 #include <annals/format/segment.hpp>
 #include <annals/platform/platform.hpp>
 #include <annals/storage/file_tools.hpp>
+#include <annals/storage/recent_mappings.hpp>
 
 namespace annals::inline v1::storage {
 
@@ -56,17 +57,20 @@ public:
     using Mapping = typename File::Mapping;
 
     SegmentFiles(P platform, std::shared_ptr<Directory const> log, std::string topic,
-                 format::Id topic_id, std::uint32_t partition)
+                 format::Id topic_id, std::uint32_t partition,
+                 std::shared_ptr<RecentMappings<P>> recent = {})
         : platform_{std::move(platform)},
           log_{std::move(log)},
           topic_{std::move(topic)},
           topic_id_{topic_id},
-          partition_{partition} {}
+          partition_{partition},
+          recent_{recent ? std::move(recent) : std::make_shared<RecentMappings<P>>()} {}
 
     [[nodiscard]] P const& platform() const noexcept { return platform_; }
     [[nodiscard]] std::string const& topic() const noexcept { return topic_; }
     [[nodiscard]] format::Id const& topic_id() const noexcept { return topic_id_; }
     [[nodiscard]] std::uint32_t partition() const noexcept { return partition_; }
+    [[nodiscard]] RecentMappings<P>& recent_mappings() const noexcept { return *recent_; }
 
     /// Throws `closed` once the topic was removed.
     [[nodiscard]] Directory directory() const {
@@ -255,6 +259,7 @@ private:
     std::string topic_;
     format::Id topic_id_;
     std::uint32_t partition_;
+    std::shared_ptr<RecentMappings<P>> recent_;
     mutable typename P::template Atomic<bool> is_removed_{false};
 };
 

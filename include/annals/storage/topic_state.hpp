@@ -196,7 +196,8 @@ private:
 
     [[nodiscard]] std::shared_ptr<SegmentFiles<P> const> files(P const& platform,
                                                                std::uint32_t id) const {
-        return std::make_shared<SegmentFiles<P> const>(platform, log_, name_, meta_.topic_id, id);
+        return std::make_shared<SegmentFiles<P> const>(platform, log_, name_, meta_.topic_id, id,
+                                                       recent_);
     }
 
     std::shared_ptr<Directory const> log_;
@@ -204,6 +205,7 @@ private:
     OwnProcess<P> process_;
     std::shared_ptr<TopicSettings<P>> settings_;
     std::shared_ptr<WriterContext<P>> context_;  // of a writing log
+    std::shared_ptr<RecentMappings<P>> recent_ = std::make_shared<RecentMappings<P>>();
     std::shared_ptr<Signal<P>> readers_;
     LiveGroups<P> live_groups_;
     mutable typename P::Mutex mutex_;  // of the description and of commits
