@@ -36,6 +36,11 @@ namespace {
 
 using Numbers = Topic<std::string, std::int64_t>;
 
+LogOptions const with_keeper{.segment_bytes = 64u << 10, .lock_timeout = 5s};
+/// The keeper may still be at work for calls that have returned. Without it only a child is left
+/// that could change a file.
+LogOptions const without_keeper{.segment_bytes = 64u << 10, .lock_timeout = 5s, .keeper = false};
+
 /// A log in use, with a handle of every kind.
 struct Life {
     std::int64_t sent = 0;
@@ -49,8 +54,8 @@ struct Life {
     Records<std::string, std::int64_t> polled = consumer.poll(1s);
     std::optional<RecordView> record = cursor.next();
 
-    explicit Life(World<NativePlatform>& world)
-        : log{world.open({.segment_bytes = 64u << 10, .lock_timeout = 5s})} {}
+    explicit Life(World<NativePlatform>& world, LogOptions const& options = with_keeper)
+        : log{world.open(options)} {}
 
     void send(int count) {
         for (int i = 0; i < count; ++i) topic.producer().send("k", sent++);
@@ -101,9 +106,8 @@ void give_descriptors(std::vector<int> const& taken) {
 
 TEST_CASE("a forked child that ends in any way leaves its parent's log as it is") {
     World<NativePlatform> world;
-    auto life = std::make_unique<Life>(world);
+    auto life = std::make_unique<Life>(world, without_keeper);
     life->log.flush();
-    std::this_thread::sleep_for(10ms);  // the keeper is done
     auto const before = files_below(world.path);
     SECTION("it destroys every handle, and the log first") {
         CHECK(end_of_child([&] {
@@ -127,9 +131,8 @@ TEST_CASE("exit() of a forked child, with a static log, ends it and changes noth
     World<NativePlatform> world;
     CHECK(end_of_child([&] {
               static std::optional<Life> life;
-              life.emplace(world);
+              life.emplace(world, without_keeper);
               life->log.flush();
-              std::this_thread::sleep_for(10ms);
               auto const before = files_below(world.path);
               int const code = end_of_child([] { std::exit(7); });
               require(code == 7, "exit() of the child did not end it");
