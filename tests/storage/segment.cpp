@@ -27,12 +27,23 @@ constexpr std::uint64_t room = end_of_claims - format::first_frame_place;
 /// A new segment file on a machine of its own, mapped for writing.
 struct Writing {
     Site<MemoryPlatform> site{};
-    SegmentInfo info =
-        site.files()->create_active({.ordinal = 1, .capacity = small_segment, .epoch = 1},
-                                    Blocks::reserved, [](auto&, auto&) {});
+    SegmentInfo info = make(site);
     Segment segment{site.files(), info};
 
     Writing() { segment.start_writing({}); }
+
+    /// With the salt that the checks of what is drawn are seeded with.
+    static SegmentInfo make(Site<MemoryPlatform> const& site) {
+        SegmentInfo info =
+            site.files()->create_active({.ordinal = 1, .capacity = small_segment, .epoch = 1},
+                                        Blocks::reserved, [](auto&, auto&) {});
+        info.salt = DrawnSegment::salt;
+        auto const bytes = site.dump().at("00000001.seg");
+        auto header = annals::detail::load<format::SegmentHeader>(as_bytes(bytes).data());
+        header.salt = info.salt;
+        site.patch("00000001.seg", 0, format::bytes_of(format::checked(header)));
+        return info;
+    }
 
     /// Lets the segment hold what was drawn.
     void show(DrawnSegment& drawn) const {

@@ -58,7 +58,7 @@ public:
             damaged("its activation is missing", ordinal, format::activation_place);
         }
         if (page.activation == format::RecordState::bad || reach.is_cut) {
-            bool const is_torn = reach.is_damaged || !was_durable(ordinal);
+            bool const is_torn = reach.is_damaged || !was_durable(page.info);
             if (is_torn) return Standing::leftover;
             damaged(reach.is_cut ? "records before this segment are missing"
                                  : "its activation fails its check",
@@ -82,17 +82,19 @@ public:
     }
 
 private:
-    /// What its writer closed was durable, however much of it the marks name.
-    [[nodiscard]] bool was_durable(std::uint64_t ordinal) const noexcept {
-        return last_.death == Death::none || last_.was_durable(ordinal);
+    /// What its writer closed was durable, however much of it the marks name; and whatever lies
+    /// before a copy was when that was made.
+    [[nodiscard]] bool was_durable(SegmentInfo const& info) const noexcept {
+        return last_.death == Death::none || last_.was_durable(info.ordinal) || info.is_copy();
     }
 
     /// Whether the marks, or a segment that was durable, say that this one is in the log.
     [[nodiscard]] bool is_needed(std::uint64_t ordinal) const noexcept {
         if (last_.watermark && last_.watermark->ordinal == ordinal) return true;
         for (FirstPage const& page : pages_) {
-            bool const comes_behind = is_activated(page) && page.info.predecessor == ordinal;
-            if (comes_behind && was_durable(page.info.ordinal)) return true;
+            // What a copy replaces may have lost its activation.
+            bool const goes_on = is_activated(page) && !page.info.is_copy();
+            if (goes_on && page.info.predecessor == ordinal && was_durable(page.info)) return true;
         }
         return false;
     }
@@ -107,14 +109,14 @@ private:
             }
             return true;
         }
-        if (role_ == Role::live_reader || page.info.is_copy()) return true;
+        if (role_ == Role::live_reader || (page.info.is_copy() && base <= reach.end)) return true;
         if (!reach.is_open && base == reach.end) return true;
         bool const may_be_unused = ordinal > last_.highest_ordinal();
         if (may_be_unused && is_untouched(files_, ordinal, format::first_frame_place)) {
             return false;
         }
         // Power loss may take a segment's activation and leave its successor's: a torn tail.
-        reach.is_cut = !was_durable(ordinal);
+        reach.is_cut = !was_durable(page.info);
         if (reach.is_cut) return false;
         damaged("it begins at offset " + std::to_string(base) + ", but the one before it ends at " +
                     std::to_string(reach.end),

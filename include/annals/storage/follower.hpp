@@ -35,6 +35,7 @@ public:
     void open(Adopt const& adopt) {
         std::lock_guard const lock{mutex_};
         find_all(adopt);
+        expect(durable());
     }
 
     /// Looks for what writers did since: new segments, a death, a successor, a new beginning.
@@ -43,20 +44,29 @@ public:
     void refresh(Adopt const& adopt) {
         std::lock_guard const lock{mutex_};
         Seen const now = look();
-        if (now == seen_ && (!now.is_writer_alive || !may_go_on(now))) return;
-        bool const is_same_life =
-            now.is_writer_alive && seen_.is_writer_alive && now.writer == seen_.writer;
-        if (!is_same_life || !find_new()) return find_all(adopt);
-        if (now.beginning) segments_.begin_at(now.beginning->offset);
-        std::vector<std::uint64_t> dropped;
-        (void)segments_.drop_old(dropped);
-        seen_ = now;
+        if (now == seen_ && !now.is_writer_alive) return;
+        auto const mark = durable();
+        if (now != seen_ || may_go_on(now, mark)) find_changes(now, adopt);
+        expect(mark);
     }
 
     /// Whether a writer lived when it was last looked.
     [[nodiscard]] bool is_beside_writer() const {
         std::lock_guard const lock{mutex_};
         return seen_.is_writer_alive;
+    }
+
+    /// What was durable when last somebody said so; by the watermark of a file that is still the
+    /// one it was, or by the clean mark.
+    [[nodiscard]] std::optional<format::Watermark> durable() const {
+        auto const control = this->control();
+        if (control && control->clean) return format::watermark_of(*control->clean);
+        auto const mark = control ? control->watermark : std::nullopt;
+        auto const file = mark ? files_->find_segment(mark->ordinal) : std::nullopt;
+        if (!file) return std::nullopt;
+        FileIdentity const identity = file->identity();
+        bool const binds = identity.device == mark->device && identity.inode == mark->inode;
+        return binds ? mark : std::nullopt;
     }
 
     /// The control file; nullopt where it is missing or bad. Throws `closed` where the topic was
@@ -100,12 +110,25 @@ private:
     }
 
     /// Whether something can lie behind the last segment: where its writer has sealed it, or a
-    /// later one's epoch has begun, whose first segment comes after it is told.
-    [[nodiscard]] bool may_go_on(Seen const& now) const {
+    /// later one's epoch has begun, whose first segment comes after it is told; or is durable.
+    [[nodiscard]] bool may_go_on(Seen const& now,
+                                 std::optional<format::Watermark> const& mark) const {
         SegmentPtr const last = segments_.last();
         if (!last || last->info().epoch < now.epoch) return true;
+        if (mark && mark->ordinal > last->ordinal()) return true;
         auto const error = detail::attempt([&] { (void)last->advance_published(); });
         return error || last->is_finished();
+    }
+
+    template <class Adopt>
+    void find_changes(Seen const& now, Adopt const& adopt) {
+        bool const is_same_life =
+            now.is_writer_alive && seen_.is_writer_alive && now.writer == seen_.writer;
+        if (!is_same_life || !find_new()) return find_all(adopt);
+        if (now.beginning) segments_.begin_at(now.beginning->offset);
+        std::vector<std::uint64_t> dropped;
+        (void)segments_.drop_old(dropped);
+        seen_ = now;
     }
 
     /// What was found counts only if no writer came or went meanwhile, and a file that vanished
@@ -128,6 +151,23 @@ private:
             adopt(*found);
             seen_ = before;
             return;
+        }
+    }
+
+    /// What is durable is there, whatever it looks like: damage in it must not pass for the end of
+    /// what a living writer has published.
+    void expect(std::optional<format::Watermark> const& mark) {
+        SegmentPtr segment = seen_.is_writer_alive ? segments_.first_unfinished() : nullptr;
+        while (mark && segment && segment->ordinal() <= mark->ordinal) {
+            SegmentPtr const next = segments_.next(segment->ordinal());
+            if (next && next->ordinal() <= mark->ordinal) {
+                if (detail::attempt([&] { (void)segment->advance_published(); })) return;
+                std::uint64_t const count = next->base() - segment->base();
+                if (!segment->is_finished()) segment->cut_at({count, segment->claimable_end()});
+            } else if (segment->ordinal() == mark->ordinal) {
+                segment->raise_published({mark->count, mark->end});
+            }
+            segment = next;
         }
     }
 

@@ -136,22 +136,7 @@ private:
                 distrust_clean_mark();
             }
         }
-        if (role_ == Role::live_reader) {
-            expect_durable(segment);
-        } else {
-            examine_incomplete(segment);
-        }
-    }
-
-    /// Beside a living writer: what is durable is there. Damage in it is met as damage, and never
-    /// taken for what is not published yet.
-    void expect_durable(SegmentType& segment) const {
-        std::uint64_t const followed = followed_from(segment, 0);
-        if (followed != SegmentType::no_limit) {
-            end_at({followed, segment.claimable_end()}, segment);
-        } else {
-            segment.raise_published(last_.durable_extent(segment.ordinal()));
-        }
+        if (role_ != Role::live_reader) examine_incomplete(segment);
     }
 
     /// The clean mark says that nothing lies where something does: damage, or a control file from
@@ -179,7 +164,7 @@ private:
 
     void resume_at(Extent end, SegmentType& segment) {
         segment.raise_published(end);
-        if (role_ == Role::reader) end_at(end, segment);
+        if (role_ == Role::reader) segment.cut_at(end);
         opened_.resume = end;
         opened_.durable = reach_.end = segment.base() + end.count;
         reach_.is_open = true;
@@ -219,7 +204,7 @@ private:
         Extent known{findings.end.count + 1, findings.end.place};
         if (durable.count > findings.end.count) known = durable;
         if (!reach_.is_cut) known = {followed, findings.end.place};
-        end_at(known, segment);
+        segment.cut_at(known);
         opened_.durable = reach_.end = segment.base() + known.count;
         if (opened_.refusal) return;
         ErrorDetails const details{
@@ -241,12 +226,6 @@ private:
             if (follows) return page.info.base_offset - segment.base();
         }
         return SegmentType::no_limit;
-    }
-
-    /// In memory: whatever lies behind is no part of the log.
-    static void end_at(Extent end, SegmentType& segment) {
-        segment.set_limit(std::min(segment.limit(), end.count));
-        segment.set_finished(end, segment.ordinal() + 1);
     }
 
     // Making the files say so.
@@ -281,7 +260,7 @@ private:
         for (auto& [segment, findings] : incomplete_) {
             bool const may_repair = role_ == Role::writer && !last_.is_suspect;
             if (may_repair && is_repaired(*segment, findings)) continue;
-            end_at(findings.end, *segment);
+            segment->cut_at(findings.end);
             segment->set_gaps(std::move(findings.gaps));
         }
         add_epochs(opened_.control.epochs, opened_.segments, opened_.end);

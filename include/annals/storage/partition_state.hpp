@@ -156,7 +156,7 @@ public:
 
     [[nodiscard]] std::uint64_t durable() const {
         if (writer_) return writer_->durability().durable_offset();
-        return durable_by(binding_watermark());
+        return durable_by(follower_->durable());
     }
 
     /// Makes durable whatever was sent before the call. Throws `sync_failed`; `read_only`.
@@ -298,7 +298,7 @@ private:
 
     [[nodiscard]] bool is_damage(Segment<P> const& segment, std::uint64_t number) const {
         if (!follower_ || segment.is_finished() || !follower_->is_beside_writer()) return true;
-        auto const mark = binding_watermark();
+        auto const mark = follower_->durable();
         return mark && (mark->ordinal > segment.ordinal() ||
                         (mark->ordinal == segment.ordinal() && mark->count > number));
     }
@@ -346,18 +346,6 @@ private:
             if (!next) return std::max(end, segments_.beginning());
             segment = std::move(next);
         }
-    }
-
-    /// What the control file says was durable, of a file that is still the one it was.
-    [[nodiscard]] std::optional<format::Watermark> binding_watermark() const {
-        auto const control = follower_->control();
-        if (control && control->clean) return format::watermark_of(*control->clean);
-        auto const mark = control ? control->watermark : std::nullopt;
-        auto const file = mark ? files_->find_segment(mark->ordinal) : std::nullopt;
-        if (!file) return std::nullopt;
-        FileIdentity const identity = file->identity();
-        bool const binds = identity.device == mark->device && identity.inode == mark->inode;
-        return binds ? mark : std::nullopt;
     }
 
     [[nodiscard]] std::uint64_t durable_by(std::optional<format::Watermark> const& mark) const {

@@ -197,6 +197,12 @@ public:
         finish(successor);
     }
 
+    /// In memory: whatever lies behind `end` is no part of the log.
+    void cut_at(Extent end) noexcept {
+        set_limit(std::min(limit(), end.count));
+        set_finished(end, info_.ordinal + 1);
+    }
+
     /// Records from this number on are not this segment's: a later segment holds them, or a cut
     /// took them. `no_limit`: there is none.
     [[nodiscard]] std::uint64_t limit() const noexcept {
