@@ -36,6 +36,9 @@ enum class Start : std::uint8_t { earliest, latest };
 enum class Check : std::uint8_t {
     first_read,  ///< those that this process has not verified yet
     always,
+    /// None: a damaged record may be handed out as it lies there, with a key, value, header or time
+    /// that nobody sent. Which offset it has and how long it is are checked all the same, so no
+    /// record is left out or comes twice, and nothing outside of the file is read.
     never,
 };
 

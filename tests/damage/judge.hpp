@@ -127,6 +127,7 @@ private:
     void read_in_other_ways(MemoryLog& log) {
         Topic const topic = log.topic<std::string, std::string>("t");
         for (std::uint32_t id = 0; id < small_log_partitions; ++id) {
+            replay_unchecked(topic, id);
             seek_offsets(topic, id);
             seek_times(topic, id);
         }
@@ -156,6 +157,18 @@ private:
         if (is_whole && is_short && truth_.is_certain[id]) {
             throw Wrong{"durable records are missing without a word"};
         }
+    }
+
+    /// Whatever the records say, they are those that are due.
+    void replay_unchecked(Topic const& topic, std::uint32_t id) {
+        std::uint64_t offset = topic.beginning_offset(id).value();
+        std::uint64_t const end = topic.end_offset(id).value();
+        reaching([&] {
+            for (auto const& record : topic.replay({.partition = id, .check = Check::never})) {
+                if (record.offset() != Offset{offset++}) throw Wrong{"a gap, or one comes twice"};
+            }
+            if (offset != end) throw Wrong{"without checks a replay ends elsewhere"};
+        });
     }
 
     void seek_offsets(Topic const& topic, std::uint32_t id) {
