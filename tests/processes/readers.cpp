@@ -401,7 +401,7 @@ TEST_CASE("a reader that looks whenever a successor's first append fails sees th
             std::int64_t next = 2000;
             auto const failed = detail::attempt([&] { producer.send("k", next++); });
             machine.clear_failures();
-            failures += failed ? 1 : 0;
+            failures += failed ? 1U : 0U;
             if (failed) CHECK(poll_all(consumer).empty());
             next = 2000 + (failed ? 0 : 1);
             producer.send("k", next);
