@@ -13,38 +13,6 @@ using namespace annals::test;
 
 namespace {
 
-/// A machine with a log on it that some writer has left, in one way or the other.
-struct Left {
-    MemoryPlatform machine;
-    Truth truth;
-};
-
-Left closed() {
-    SmallLog log;
-    log.close();
-    return {log.machine(), log.truth()};
-}
-
-/// With some records that are durable, and said to be so by a control file that is durable itself,
-/// and some that are not.
-SmallLog abandoned() {
-    SmallLog log;
-    log.close();
-    log.open();
-    for (int kind = 0; kind < 8; ++kind) log.append_some(kind % 2 == 0 ? 0 : 1, kind);
-    return log;
-}
-
-Left died() {
-    SmallLog const log = abandoned();
-    return {log.machine().after_process_death(), log.truth()};
-}
-
-Left lost_power(std::uint64_t seed) {
-    SmallLog const log = abandoned();
-    return {log.machine().after_power_loss(seed), log.truth()};
-}
-
 void campaign(Left const& left, std::uint64_t seed, std::uint64_t most, Tally& tally) {
     RandomDamage random{seed};
     Truth truth = left.truth;

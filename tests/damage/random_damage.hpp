@@ -123,13 +123,4 @@ private:
     std::string done_;
 };
 
-/// What is still certain of a log that must hold `truth` when these files of it are damaged.
-inline void allow_for(Truth& truth, std::string const& damaged) {
-    for (std::uint32_t id = 0; id < small_log_partitions; ++id) {
-        bool const is_control = damaged == "topics/t/" + std::to_string(id) + "/control";
-        if (is_control) truth.is_certain[id] = false;
-    }
-    if (damaged == "groups/g/t") truth.is_group_certain = false;
-}
-
 }  // namespace annals::test

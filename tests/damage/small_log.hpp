@@ -152,6 +152,39 @@ private:
     std::uint64_t sent_ = 0;
 };
 
+/// A machine with a log on it that some writer has left, in one way or the other.
+struct Left {
+    MemoryPlatform machine;
+    Truth truth;
+    bool is_closed = false;
+};
+
+[[nodiscard]] inline Left closed() {
+    SmallLog log;
+    log.close();
+    return {log.machine(), log.truth(), true};
+}
+
+/// With some records that are durable, and said to be so by a control file that is durable itself,
+/// and some that are not.
+[[nodiscard]] inline SmallLog abandoned() {
+    SmallLog log;
+    log.close();
+    log.open();
+    for (int kind = 0; kind < 8; ++kind) log.append_some(kind % 2 == 0 ? 0 : 1, kind);
+    return log;
+}
+
+[[nodiscard]] inline Left died() {
+    SmallLog const log = abandoned();
+    return {log.machine().after_process_death(), log.truth()};
+}
+
+[[nodiscard]] inline Left lost_power(std::uint64_t seed) {
+    SmallLog const log = abandoned();
+    return {log.machine().after_power_loss(seed), log.truth()};
+}
+
 /// A directory of the machine by its path in the log: "topics/t/0".
 [[nodiscard]] inline MemoryDirectory directory_of(MemoryPlatform const& machine,
                                                   std::string_view path) {
@@ -201,6 +234,15 @@ inline void replace(MemoryPlatform const& machine, std::string const& path,
         pages.push_back(bytes.substr(at, format::page_bytes));
     }
     return pages;
+}
+
+/// What is still certain of a log that must hold `truth` when this file of it is damaged.
+inline void allow_for(Truth& truth, std::string const& damaged) {
+    for (std::uint32_t id = 0; id < small_log_partitions; ++id) {
+        bool const is_control = damaged == "topics/t/" + std::to_string(id) + "/control";
+        if (is_control) truth.is_certain[id] = false;
+    }
+    if (damaged == "groups/g/t") truth.is_group_certain = false;
 }
 
 /// One way to damage a log.
