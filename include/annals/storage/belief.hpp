@@ -54,7 +54,7 @@ public:
                                        Reach& reach) const {
         std::uint64_t const ordinal = page.info.ordinal;
         if (page.activation == format::RecordState::absent) {
-            if (ordinal < reach.lowest_successor || !is_needed(ordinal)) return Standing::spare;
+            if (ordinal < reach.lowest_successor || !is_needed(ordinal, reach)) return Standing::spare;
             damaged("its activation is missing", ordinal, format::activation_place);
         }
         if (page.activation == format::RecordState::bad || reach.is_cut) {
@@ -88,13 +88,14 @@ private:
         return last_.death == Death::none || last_.was_durable(info.ordinal) || info.is_copy();
     }
 
-    /// Whether the marks, or a segment that was durable, say that this one is in the log.
-    [[nodiscard]] bool is_needed(std::uint64_t ordinal) const noexcept {
+    /// Whether the marks, or a segment that was durable, say that this one is in the log. A copy
+    /// that takes over from the end so far has replaced what lies before it.
+    [[nodiscard]] bool is_needed(std::uint64_t ordinal, Reach const& reach) const noexcept {
         if (last_.watermark && last_.watermark->ordinal == ordinal) return true;
         for (FirstPage const& page : pages_) {
-            // What a copy replaces may have lost its activation.
-            bool const goes_on = is_activated(page) && !page.info.is_copy();
-            if (goes_on && page.info.predecessor == ordinal && was_durable(page.info)) return true;
+            bool const comes_behind = is_activated(page) && page.info.predecessor == ordinal;
+            bool const replaces = page.info.is_copy() && page.info.base_offset <= reach.end;
+            if (comes_behind && !replaces && was_durable(page.info)) return true;
         }
         return false;
     }
