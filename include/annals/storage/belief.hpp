@@ -54,7 +54,8 @@ public:
                                        Reach& reach) const {
         std::uint64_t const ordinal = page.info.ordinal;
         if (page.activation == format::RecordState::absent) {
-            if (ordinal < reach.lowest_successor || !is_needed(ordinal, reach)) return Standing::spare;
+            bool const is_passed = ordinal < reach.lowest_successor;
+            if (is_passed || !is_needed(ordinal, reach)) return Standing::spare;
             damaged("its activation is missing", ordinal, format::activation_place);
         }
         if (page.activation == format::RecordState::bad || reach.is_cut) {
