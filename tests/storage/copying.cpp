@@ -336,6 +336,26 @@ TEST_CASE("a sync that failed in an opening is remembered until the copy is ther
     CHECK(Life<MemoryPlatform>{lost}.text() == "0=a 1=b");
 }
 
+TEST_CASE("a sync that failed in an opening after power loss is remembered through this boot") {
+    Site<MemoryPlatform> site;
+    {
+        Life<MemoryPlatform> life{site};
+        life.append("a");
+        life.append("b");
+    }
+    site.change_control([](auto& control) { control.writer->boot_id[0] ^= std::byte{1}; });
+    unsigned const after = GENERATE(0u, 1u);  // the sync before looking, the one after repairing
+    site.platform().fail_next(Operation::sync, EIO, after);
+    { Life<MemoryPlatform> const dies_at_once{site}; }
+    Life<MemoryPlatform> life{site};
+    CHECK(life.report().ending == Ending::power_loss);
+    CHECK(life.text() == "0=a 1=b");
+    life.state().flush();
+    CHECK(site.control().syncing == 0);
+    Site<MemoryPlatform> lost{site.platform().after_power_loss()};
+    CHECK(Life<MemoryPlatform>{lost}.text() == "0=a 1=b");
+}
+
 TEST_CASE(
     "a full disk keeps nobody from reading what a death has left, with a control file or none") {
     Site<MemoryPlatform> site;

@@ -81,6 +81,11 @@ public:
     /// Set before each sync of a segment and cleared after its success: while it stands, the page
     /// cache is no evidence of what the disk holds.
     void set_syncing(std::uint64_t ordinal) noexcept { put(format::syncing_mark_place, ordinal); }
+    /// The same for who is not the file's writer: the mark stands for what this boot has cached.
+    void set_syncing(std::uint64_t ordinal, BootId const& boot) noexcept {
+        put(format::syncing_boot_place, boot);
+        set_syncing(ordinal);
+    }
 
     /// The segment is durable up to `extent`. The slot is changed only once the other was synced.
     void set_watermark(std::uint64_t ordinal, FileIdentity const& identity,

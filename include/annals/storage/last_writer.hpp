@@ -79,6 +79,7 @@ template <Platform P>
 [[nodiscard]] LastWriter find_last_writer(SegmentFiles<P> const& files,
                                           typename P::Directory const& directory, AfterDeath rule) {
     LastWriter last;
+    BootId const boot = files.platform().boot_id();
     ControlFound found = read_control(directory);
     if (!found.control || found.control->header.topic_id != files.topic_id() ||
         found.control->header.partition != files.partition()) {
@@ -92,7 +93,6 @@ template <Platform P>
         auto const& writer = last.control.writer;
         last.is_in_place = writer && writer->device == found.identity.device &&
                            writer->inode == found.identity.inode;
-        BootId const boot = files.platform().boot_id();
         bool const is_same_boot = boot != BootId{} && writer && writer->boot_id == boot;
         if (last.is_in_place && is_same_boot) {
             last.death = Death::of_process;
@@ -111,7 +111,9 @@ template <Platform P>
         last.death = rule == AfterDeath::process_death ? Death::of_process : Death::of_power;
         is_cache_its = is_cache_its || last.death == Death::of_process;
     }
-    last.is_suspect = last.control.syncing != 0 && is_cache_its;
+    bool const is_marked_here = boot != BootId{} && last.control.syncing_boot == boot;
+    bool const may_warn = is_cache_its || (is_marked_here && last.death != Death::none);
+    last.is_suspect = last.control.syncing != 0 && may_warn;
     return last;
 }
 

@@ -235,7 +235,7 @@ private:
     void sync_marked(SegmentType& segment) {
         auto const error = detail::attempt([&] {
             auto file = files_->open_segment(segment.ordinal(), Access::write);
-            writable_control().set_syncing(segment.ordinal());
+            writable_control().set_syncing(segment.ordinal(), files_->platform().boot_id());
             file.sync();
             writable_control().set_syncing(0);
         });
@@ -296,6 +296,7 @@ private:
         opened_.copy_from = opened_.durable = std::min(from, opened_.end);
         // Whoever opens before the copy is there must not trust the page cache either.
         opened_.control.syncing = incomplete_.front().first->ordinal();
+        opened_.control.syncing_boot = files_->platform().boot_id();
         note("what is not known to be durable is copied to a new file by the first append");
     }
 
