@@ -6,11 +6,10 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <string_view>
 
+#include "allocation_hook.hpp"
 #include "catch.hpp"
 #include "platform/machines.hpp"
 
@@ -18,32 +17,9 @@ namespace {
 
 thread_local std::uint64_t allocations = 0;
 
-void* counted(std::size_t size, std::size_t alignment) {
-    ++allocations;
-    std::size_t const rounded = (size + alignment - 1) / alignment * alignment;
-    if (void* const memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded)) {
-        return memory;
-    }
-    throw std::bad_alloc{};
-}
-
 }  // namespace
 
-// Inlined, the one would seem to the compiler not to fit the other.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-    return counted(size, alignof(std::max_align_t));
-}
-[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
-    return counted(size, static_cast<std::size_t>(alignment));
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
-    std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-    std::free(memory);
-}
+void annals::test::before_allocation(std::size_t) { ++allocations; }
 
 using namespace annals;
 

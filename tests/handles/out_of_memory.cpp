@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <new>
@@ -16,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "../allocation_hook.hpp"
 #include "../effort.hpp"
 #include "../world.hpp"
 
@@ -30,7 +30,9 @@ thread_local bool has_failed = false;
 std::atomic<std::uint64_t> failing_one_in = 0;
 std::atomic<std::uint64_t> made = 0;
 
-void* limited(std::size_t size, std::size_t alignment) {
+}  // namespace
+
+void annals::test::before_allocation(std::size_t) {
     if (failing != 0) {
         if (succeeding == 0) {
             --failing;
@@ -39,36 +41,10 @@ void* limited(std::size_t size, std::size_t alignment) {
         }
         --succeeding;
     }
-    if (auto const one_in = failing_one_in.load(std::memory_order_relaxed);
-        one_in != 0 && made.fetch_add(1, std::memory_order_relaxed) % one_in == 0) {
+    auto const one_in = failing_one_in.load(std::memory_order_relaxed);
+    if (one_in != 0 && made.fetch_add(1, std::memory_order_relaxed) % one_in == 0) {
         throw std::bad_alloc{};
     }
-    std::size_t const rounded = (size + alignment - 1) / alignment * alignment;
-    if (void* const memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded)) {
-        return memory;
-    }
-    throw std::bad_alloc{};
-}
-
-}  // namespace
-
-// Inlined, the one would seem to the compiler not to fit the other.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-    return limited(size, alignof(std::max_align_t));
-}
-[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t alignment) {
-    return limited(size, static_cast<std::size_t>(alignment));
-}
-[[gnu::noinline]] void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
-    return std::malloc(size);
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
-    std::free(memory);
-}
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-    std::free(memory);
 }
 
 using namespace annals;
