@@ -148,7 +148,7 @@ std::size_t mapped_segments() {
 
 TEST_CASE("opening many segments reads their first pages and seals, and maps none") {
     World<NativePlatform> world;
-    std::uint64_t const segments = 100 * effort();
+    std::uint64_t const segments = 200 + 100 * effort();
     {
         auto log = world.open({.segment_bytes = small_segment, .keeper = false});
         auto const topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
@@ -166,7 +166,7 @@ TEST_CASE("opening many segments reads their first pages and seals, and maps non
 
     auto cursor = topic.partition(0).cursor();
     Random random{segments};
-    constexpr int seeks = 500;
+    constexpr int seeks = 1'500;
     auto const first_seek = std::chrono::steady_clock::now();
     for (int i = 0; i < seeks; ++i) {
         Offset const offset{random.below(segments * 7)};
@@ -175,7 +175,8 @@ TEST_CASE("opening many segments reads their first pages and seals, and maps non
     }
     std::chrono::duration<double, std::micro> const seeking =
         std::chrono::steady_clock::now() - first_seek;
-    CHECK(mapped_segments() <= mapped + 2);
+    constexpr std::size_t stay_mapped = 256;  // those of a topic that were mapped last
+    CHECK(mapped_segments() <= mapped + stay_mapped + 2);
     note_figure("a partition of " + std::to_string(segments) + " segments",
                 "opened in " + std::to_string(opening.count()) + " s, a seek to any offset in " +
                     std::to_string(seeking.count() / seeks) + " us");
