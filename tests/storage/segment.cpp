@@ -159,7 +159,7 @@ TEST_CASE("a pin keeps the segment mapped, one mapping for all, also when writin
     CHECK(w.segment.frame_at(first, 4'096));
 }
 
-TEST_CASE("a segment that is not mapped is mapped when somebody reads, and let go of afterwards") {
+TEST_CASE("a segment is mapped when somebody reads, and stays so until others were mapped since") {
     Writing w;
     Segment reader{w.site.files(), w.info};
     auto drawn = DrawnSegment{}.record("text");
@@ -170,6 +170,8 @@ TEST_CASE("a segment that is not mapped is mapped when somebody reads, and let g
         seen = pin;
         CHECK(reader.frame_at(pin, 4'096));
     }
+    CHECK_FALSE(seen.expired());
+    reader.keep_no_mapping();
     CHECK(seen.expired());
     CHECK(reader.advance_published().count == 1);
 }
