@@ -125,7 +125,7 @@ TEMPLATE_TEST_CASE("a reader of a topic that was removed is told closed, whateve
     auto const polled = consumer.poll(0ns, 10);
     log.remove_topic("numbers");
     if (GENERATE(false, true)) send(log, 0, 7000);
-    // What lies in the segment that is held stays readable; what must be looked for does not.
+    // What lies in segments that are mapped stays readable; what must be looked for does not.
     CHECK(code_of([&] {
               while (!consumer.poll(0ns).empty()) {
               }
@@ -134,9 +134,11 @@ TEMPLATE_TEST_CASE("a reader of a topic that was removed is told closed, whateve
               while (cursor.next()) {
               }
           }) == Errc::closed);
-    CHECK(code_of([&] {
-              for (auto const& record : replay) (void)record.value();
-          }) == Errc::closed);
+    std::vector<std::int64_t> replayed;
+    auto const ended = code_of([&] {
+        for (auto const& record : replay) replayed.push_back(record.value());
+    });
+    CHECK((ended == Errc::closed || replayed == range(0, 5000)));
     CHECK(code_of([&] { (void)topic.end_offset(); }) == Errc::closed);
     CHECK(code_of([&] { (void)topic.durable_offset(); }) == Errc::closed);
     CHECK(code_of([&] { (void)topic.replay(); }) == Errc::closed);
