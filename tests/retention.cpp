@@ -65,7 +65,7 @@ TEST_CASE("a limit of nothing is refused") {
 TEMPLATE_TEST_CASE("records are deleted before an offset or a time", "", NativePlatform,
                    MemoryPlatform) {
     World<TestType> world;
-    auto log = world.open(small);
+    auto log = world.open({.segment_bytes = small.segment_bytes, .keeper = false});
     auto const topic = log.template topic<std::string, std::string>("t");
     send(topic, 20, {.timestamp = Timestamp{10s}});
     send(topic, 20, {.timestamp = Timestamp{5s}});
@@ -191,4 +191,32 @@ TEST_CASE("without a keeper whoever calls removes what is due") {
     (void)consumer.poll(0ns);
     CHECK(topic.beginning_offset() == Offset{10});
     CHECK(topic.end_offset() == Offset{10});
+}
+
+TEMPLATE_TEST_CASE("a cursor in the midst of what is removed is told at the end of its segment", "",
+                   NativePlatform, MemoryPlatform) {
+    bool const is_attached = GENERATE(false, true);
+    bool const is_refreshed = GENERATE(false, true);
+    unsigned const removed = GENERATE(2u, 5u);  // segments
+    World<TestType> world;
+    auto log = world.open(small);
+    auto const written = log.template topic<std::string, std::string>("t", {.sync = Sync::never});
+    send(written, 50);
+    written.flush();
+    auto reader = world.attach();
+    auto const topic = is_attached ? reader.template topic<std::string, std::string>("t") : written;
+    auto cursor = topic.partition(0).cursor();
+    REQUIRE(cursor.next());
+    (void)written.delete_records_before(0, Offset{7 * removed + 1});
+    if (is_refreshed) CHECK(topic.beginning_offset() == Offset{7 * removed + 1});
+    std::uint64_t next = 1;
+    auto const error = error_of([&] {
+        while (auto const record = cursor.next()) CHECK(record->offset() == Offset{next++});
+    });
+    REQUIRE(error);
+    CHECK(error->code() == Errc::offset_out_of_range);
+    REQUIRE(error->valid_range());
+    CHECK(error->valid_range()->first == 7 * removed + 1);
+    CHECK(error->valid_range()->end == 50);
+    CHECK(next % 7 == 0);
 }

@@ -121,6 +121,7 @@ private:
         typename storage::Segment<P>::Pin pin;
         auto const error = detail::attempt([&] { pin = state_->pin(*next); });
         if (error || next->base() != offset_) {
+            next.reset();  // held, it would not go with its file
             segment_.reset();
             return enter();
         }
@@ -183,6 +184,7 @@ private:
             segment_.reset();  // such as a copy of what could not be made durable
             return false;
         }
+        if (!held_) require_in_log();  // what is missing may just have been removed
         state_->raise_if_damage(*segment_, {number, place});
         return false;
     }
