@@ -58,8 +58,7 @@ public:
             WaitWord const ticket = rounds_.ticket();
             if (!is_led_.exchange(true)) return lead(enough, failures);
             has_followers_.store(true, std::memory_order_relaxed);
-            if (!is_served(enough, failures))
-                rounds_.sleep(ticket, std::chrono::nanoseconds::max());
+            if (!is_served(enough, failures)) wait_for_round(ticket);
         }
     }
 
@@ -140,6 +139,15 @@ private:
             if (enough > safe_) detail::raise_again(*last_failure_);
         }
         return durable_offset() >= enough;
+    }
+
+    /// Nobody could sleep on a machine without threads of its own; its user may have some.
+    void wait_for_round(WaitWord ticket) const {
+        if constexpr (P::has_threads) {
+            rounds_.sleep(ticket, std::chrono::nanoseconds::max());
+        } else {
+            files_->platform().relax(yielding_attempt);
+        }
     }
 
     /// Syncs for all who wait; whoever comes while it lasts waits for its end. Those whom the round
