@@ -57,13 +57,13 @@ public:
                 continue;
             }
             auto const frame = segment_->frame_at(pin_, place_);
-            if (frame && frame->word.state() == format::FrameState::data) [[likely]] {
-                if (take(record, *frame, number)) return true;
+            if (frame && frame.word.state() == format::FrameState::data) [[likely]] {
+                if (take(record, frame, number)) return true;
                 if (segment_) return false;
-            } else if (frame && frame->word.state() == format::FrameState::voided) {
-                if (is_sound(*frame, number)) {
-                    place_ = frame->end;
-                    offset_ += frame->records;
+            } else if (frame && frame.word.state() == format::FrameState::voided) {
+                if (is_sound(frame, number)) {
+                    place_ = frame.end;
+                    offset_ += frame.records;
                 } else if (segment_) {
                     return false;
                 }
@@ -137,14 +137,14 @@ private:
         if (!segment_ || offset_ >= state_->published_end()) return true;
         auto const frame = segment_->frame_at(pin_, place_);
         bool const just_published = offset_ - segment_->base() < segment_->limit() && frame &&
-                                    frame->word.state() != format::FrameState::seal;
+                                    frame.word.state() != format::FrameState::seal;
         if (just_published || next_segment()) return false;
         (void)raise_if_damage(place_, offset_ - segment_->base());
         return segment_ != nullptr;
     }
 
-    [[nodiscard]] bool take(RecordView& record, format::FrameAt const& frame,
-                            std::uint64_t number) {
+    [[nodiscard, gnu::always_inline]] bool take(RecordView& record, format::FrameAt const& frame,
+                                                std::uint64_t number) {
         if (!is_sound(frame, number)) return false;
         Bytes const bytes{pin_->data() + frame.place, frame.word.length()};
         auto const view = format::decode_frame(bytes);
@@ -161,7 +161,8 @@ private:
 
     /// Checks the frame as far as was asked. False: the log ends before it, for now, or another
     /// segment has it (then none is entered).
-    [[nodiscard]] bool is_sound(format::FrameAt const& frame, std::uint64_t number) {
+    [[nodiscard, gnu::always_inline]] bool is_sound(format::FrameAt const& frame,
+                                                    std::uint64_t number) {
         if (frame.is_assumed) return true;
         std::uint64_t const verified = segment_->verified_place();
         if (check_ == Check::first_read && frame.place < verified) return true;

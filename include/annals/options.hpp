@@ -57,7 +57,7 @@ struct Event {
     std::string path;
 };
 
-/// Told about events: `void(Event const&)`. Copies share it. Called from the keeper's thread, or
+/// Told about events: `void(Event const&)`. Copies share it. Called from the keeper's threads, or
 /// the one that opens the log, one call at a time; calls into a log from inside it throw
 /// `invalid_argument`, and what it throws is swallowed.
 using EventHandler = detail::Callable<void(Event const&)>;
@@ -74,8 +74,10 @@ struct LogOptions {
     std::uint64_t segment_bytes = std::uint64_t{128} << 20;
     /// How long to wait for another writer to let go of the log.
     std::chrono::nanoseconds lock_timeout{0};
-    /// One background thread that makes segments in advance, syncs at intervals and builds indexes.
-    /// Without it the calling threads do that work.
+    /// Two background threads: one follows the senders, makes pages ready ahead of them, indexes
+    /// behind them and wakes readers of other processes; one waits for the disk, and makes segments
+    /// in advance, syncs at intervals, removes what is old. Without them the calling threads do
+    /// that work.
     bool keeper = true;
     AfterDeath after_death = AfterDeath::detect;
     /// Told what the keeper finds; without a handler the next call that an error concerns throws

@@ -36,8 +36,8 @@ struct Appended {
 
 /// Refuses what a frame cannot say, before anything is claimed. Returns the frame's length.
 template <class Key, class Value>
-[[nodiscard]] std::uint64_t checked_length(storage::FrameContent<Key, Value> const& content,
-                                           std::uint64_t limit) {
+[[nodiscard, gnu::always_inline]] inline std::uint64_t checked_length(
+    storage::FrameContent<Key, Value> const& content, std::uint64_t limit) {
     if (content.key.size() > format::max_key_bytes) {
         raise_too_large("a key", content.key.size(), format::max_key_bytes);
     }

@@ -23,7 +23,7 @@ std::vector<std::uint64_t> frames_of(std::string const& segment) {
         auto const frame = format::frame_at(as_bytes(segment), place, word);
         if (!frame) break;
         places.push_back(place);
-        place = frame->end;
+        place = frame.end;
     }
     return places;
 }

@@ -32,7 +32,7 @@ struct Memory {
             bytes.data() + place,
             published_word(bytes.data() + place, state, length, salt, place).raw());
     }
-    [[nodiscard]] std::optional<FrameAt> at(std::uint64_t place) const {
+    [[nodiscard]] FrameAt at(std::uint64_t place) const {
         return frame_at(bytes, place,
                         FrameWord{annals::detail::load<std::uint64_t>(bytes.data() + place)});
     }
@@ -123,32 +123,32 @@ TEST_CASE("a record takes one offset, a void what it says, a seal none") {
 
     auto const data = memory.at(4'096);
     REQUIRE(data);
-    CHECK(data->end == 4'128);
-    CHECK(data->records == 1);
-    CHECK(data->detail == -7);
-    CHECK_FALSE(data->is_assumed);
-    CHECK(is_good(memory.bytes, *data, 5, salt));
-    CHECK_FALSE(is_good(memory.bytes, *data, 6, salt));
-    CHECK_FALSE(is_good(memory.bytes, *data, 5, salt + 1));
+    CHECK(data.end == 4'128);
+    CHECK(data.records == 1);
+    CHECK(data.detail == -7);
+    CHECK_FALSE(data.is_assumed);
+    CHECK(is_good(memory.bytes, data, 5, salt));
+    CHECK_FALSE(is_good(memory.bytes, data, 6, salt));
+    CHECK_FALSE(is_good(memory.bytes, data, 5, salt + 1));
 
     auto const voided = memory.at(4'128);
     REQUIRE(voided);
-    CHECK(voided->end == 4'176);
-    CHECK(voided->records == 3);
-    CHECK(is_good(memory.bytes, *voided, 6, salt));
+    CHECK(voided.end == 4'176);
+    CHECK(voided.records == 3);
+    CHECK(is_good(memory.bytes, voided, 6, salt));
 
     auto const seal = memory.at(4'176);
     REQUIRE(seal);
-    CHECK(seal->end == 4'200);
-    CHECK(seal->records == 0);
-    CHECK(seal->detail == 2);
-    CHECK(is_good(memory.bytes, *seal, 9, salt));
+    CHECK(seal.end == 4'200);
+    CHECK(seal.records == 0);
+    CHECK(seal.detail == 2);
+    CHECK(is_good(memory.bytes, seal, 9, salt));
 }
 
 TEST_CASE("what is not published, too short, or longer than the segment is no frame") {
     Memory const memory;
     auto const look = [&](FrameState state, std::uint64_t length, std::uint64_t place = 4'096) {
-        return frame_at(memory.bytes, place, FrameWord{state, length, 0}).has_value();
+        return frame_at(memory.bytes, place, FrameWord{state, length, 0}).operator bool();
     };
     std::uint64_t const size = memory.bytes.size();
     CHECK(look(FrameState::data, 24));
@@ -172,7 +172,7 @@ TEST_CASE("every change of any byte of a frame is noticed, wherever its length t
                 memory.bytes[at] ^= static_cast<std::byte>(1u << bit);
                 auto const frame = memory.at(4'096);
                 INFO("byte " << at << ", bit " << bit);
-                CHECK_FALSE((frame && is_good(memory.bytes, *frame, 5, salt)));
+                CHECK_FALSE((frame && is_good(memory.bytes, frame, 5, salt)));
                 memory.bytes[at] ^= static_cast<std::byte>(1u << bit);
             }
         }

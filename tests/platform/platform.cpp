@@ -77,6 +77,10 @@ TEMPLATE_TEST_CASE("a mapping shows the file and the file shows its stores", "",
     writable.populate(0, 10'000);
     writable.populate(5'000, std::numeric_limits<std::uint64_t>::max());
     writable.populate(20'000, 1);
+    writable.data()[5'000] = std::byte{7};
+    writable.release(0, std::numeric_limits<std::uint64_t>::max());
+    writable.release(20'000, 1);
+    CHECK(writable.data()[5'000] == std::byte{7});
     std::memcpy(writable.data() + 9'000, "store", 5);
     file.write_at(0, as_bytes("write"));
     CHECK(std::memcmp(readable.data() + 9'000, "store", 5) == 0);

@@ -26,7 +26,7 @@ void set_syncing(Site<P> const& site, std::uint64_t ordinal) {
 
 format::FrameAt frame_in(Bytes segment, std::uint64_t place) {
     format::FrameWord const word{annals::detail::load<std::uint64_t>(segment.data() + place)};
-    return format::frame_at(segment, place, word).value();
+    return format::frame_at(segment, place, word);
 }
 
 }  // namespace

@@ -167,7 +167,10 @@ public:
     }
 
     /// What the keeper would do now: the next segment in advance, syncs that are due.
-    void keep() { (void)state_->keep(); }
+    void keep() {
+        (void)state_->track();
+        (void)state_->keep();
+    }
 
     void close() { state_->close(Error{Errc::closed, "closed by the test"}); }
 

@@ -28,9 +28,9 @@ std::map<std::uint64_t, std::uint64_t> records_of(std::vector<std::byte> const& 
         format::FrameWord const word{annals::detail::load<std::uint64_t>(bytes.data() + at.place)};
         auto const frame = format::frame_at(bytes, at.place, word);
         REQUIRE(frame);
-        REQUIRE(format::is_good(bytes, *frame, at.count, DrawnSegment::salt));
+        REQUIRE(format::is_good(bytes, frame, at.count, DrawnSegment::salt));
         if (word.state() == format::FrameState::data) records[at.count] = at.place;
-        at = {at.count + frame->records, frame->end};
+        at = {at.count + frame.records, frame.end};
     }
     REQUIRE(at == end);
     return records;
@@ -480,8 +480,8 @@ TEST_CASE("a bare frame is claimed first, then written, then published") {
     CHECK(stores[2].word.length() == 64);
     auto const frame = format::frame_at(bytes, 4'096, stores[2].word);
     REQUIRE(frame);
-    CHECK(frame->records == 2);
-    CHECK(format::is_good(bytes, *frame, 3, 5));
+    CHECK(frame.records == 2);
+    CHECK(format::is_good(bytes, frame, 3, 5));
 }
 
 TEST_CASE("a gap longer than one frame can say becomes several voids") {
@@ -494,10 +494,10 @@ TEST_CASE("a gap longer than one frame can say becomes several voids") {
         format::FrameWord const word{annals::detail::load<std::uint64_t>(bytes.data() + at.place)};
         auto const frame = format::frame_at(bytes, at.place, word);
         REQUIRE(frame);
-        REQUIRE(format::is_good(bytes, *frame, at.count, 5));
+        REQUIRE(format::is_good(bytes, frame, at.count, 5));
         CHECK(word.state() == format::FrameState::voided);
-        states += std::to_string(frame->records) + ' ';
-        at = {at.count + frame->records, frame->end};
+        states += std::to_string(frame.records) + ' ';
+        at = {at.count + frame.records, frame.end};
     }
     CHECK(states == "2 0 ");
     CHECK(at == Extent{5, bytes.size()});
@@ -510,8 +510,8 @@ TEST_CASE("a seal tells the successor") {
     auto const frame = format::frame_at(bytes, 4'136, word);
     REQUIRE(frame);
     CHECK(word.state() == format::FrameState::seal);
-    CHECK(frame->detail == 12);
-    CHECK(format::is_good(bytes, *frame, 7, 5));
+    CHECK(frame.detail == 12);
+    CHECK(format::is_good(bytes, frame, 7, 5));
 }
 
 // ---- anything

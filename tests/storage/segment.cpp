@@ -123,10 +123,10 @@ TEST_CASE("a gap that recovery found and did not write is read as a void") {
     auto const pin = w.segment.pin();
     auto const first = w.segment.frame_at(pin, 4'128);
     REQUIRE(first);
-    CHECK(first->word.state() == format::FrameState::voided);
-    CHECK(first->records == 2);
-    CHECK(first->end == 4'192);
-    CHECK(first->is_assumed);
+    CHECK(first.word.state() == format::FrameState::voided);
+    CHECK(first.records == 2);
+    CHECK(first.end == 4'192);
+    CHECK(first.is_assumed);
     CHECK(w.segment.advance_published() == drawn.at());
     CHECK_FALSE(w.segment.frame_at(pin, drawn.at().place));
 }

@@ -174,7 +174,8 @@ struct FrameView {
 
 /// Takes a data frame apart; `frame` is its exact length. nullopt where its lengths do not add up,
 /// which a frame that passed its check does not do.
-[[nodiscard]] inline std::optional<FrameView> decode_frame(Bytes frame) noexcept {
+[[nodiscard, gnu::always_inline]] inline std::optional<FrameView> decode_frame(
+    Bytes frame) noexcept {
     if (frame.size() < frame_header_bytes) return std::nullopt;
     FrameView view{detail::load<FrameHeader>(frame.data()), {}, {}, {}};
     Bytes rest = frame.subspan(frame_header_bytes);

@@ -50,6 +50,7 @@ public:
     [[nodiscard]] std::uint64_t size() const noexcept { return pages_ ? size_ : 0; }
 
     void populate(std::uint64_t, std::uint64_t) noexcept {}
+    void release(std::uint64_t, std::uint64_t) noexcept {}
     void sync() {
         if (pages_) detail::sync_file(*machine_, *file_, path_);
     }

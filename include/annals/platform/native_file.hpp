@@ -58,9 +58,15 @@ public:
     /// Makes the pages of [place, place + length) writable now, so that stores there do not fault
     /// (Linux 5.14; without effect before). Costs about 1 us a page.
     void populate(std::uint64_t place, std::uint64_t length) noexcept {
-        auto const end = detail::end_within(size_, place, length);
-        auto const begin = place & ~(page_bytes - 1);
-        if (begin < end) ::madvise(data_ + begin, end - begin, populate_write);
+        advise(place, length, populate_write);
+    }
+
+    /// Takes the pages of [place, place + length) out of the process's page table; what was stored
+    /// there stays in the file, and whoever comes back finds it with a fault. Before the kernel
+    /// writes a page it protects it, and each one that it finds mapped then costs every processor
+    /// that runs this process an interrupt; taken out together they cost one.
+    void release(std::uint64_t place, std::uint64_t length) noexcept {
+        advise(place, length, MADV_DONTNEED);
     }
 
     void sync() {
@@ -69,9 +75,15 @@ public:
     }
 
 private:
-    // Some machines have larger pages; madvise() refuses there, which populate() may ignore.
+    // Some machines have larger pages; madvise() refuses there, which its callers may ignore.
     static constexpr std::uint64_t page_bytes = 4096;
     static constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, absent from older headers
+
+    void advise(std::uint64_t place, std::uint64_t length, int advice) noexcept {
+        auto const end = detail::end_within(size_, place, length);
+        auto const begin = place & ~(page_bytes - 1);
+        if (begin < end) ::madvise(data_ + begin, end - begin, advice);
+    }
 
     /// A forked child has no writable mapping of its parent, and by now perhaps something else in
     /// that place.

@@ -77,6 +77,7 @@ concept PlatformMapping = std::movable<M> &&
         } -> std::same_as<std::byte*>;  // stores are allowed where it was mapped with Access::write
     { constant.size() } -> std::same_as<std::uint64_t>;
     {mapping.populate(n, n)};  // (place, length): makes stores there cheap; never fails
+    {mapping.release(n, n)};   // (place, length): nobody will store there soon; never fails
     {mapping.sync()};          // stores so far are durable, or throws sync_failed
 };
 
@@ -94,7 +95,7 @@ concept PlatformFile = std::movable<F> &&
         constant.read_at(n, out)
         } -> std::same_as<std::size_t>;  // (place, out): bytes read; fewer only at the end
     {file.write_at(n, in)};              // (place, bytes): all of them, or throws
-    {file.allocate(n, blocks)};  // blocks up to n, and at least that size; throws no_space
+    {file.allocate(n, blocks)};          // blocks up to n, and at least that size; throws no_space
     {file.punch(n, n)};  // (place, length): reads as zeros, gives the blocks back if it can
     {file.start_writeback(n, n)};  // (place, length): asks the kernel to begin writing; no promise
     {file.sync()};                 // data and size are durable, or throws sync_failed

@@ -89,7 +89,8 @@ public:
     /// Puts the next record behind those written so far. The first one stays invisible until
     /// `publish`, and so do the others behind it.
     template <class Key, class Value>
-    void write(FrameContent<Key, Value> const& content, std::uint64_t length) {
+    [[gnu::always_inline]] void write(FrameContent<Key, Value> const& content,
+                                      std::uint64_t length) {
         std::uint64_t const place = at_.place + written_bytes_;
         std::byte* const frame = segment_.bytes() + place;
         {
@@ -109,7 +110,7 @@ public:
     }
 
     /// Makes everything written visible, to all readers in all processes, with one store.
-    void publish() noexcept {
+    [[gnu::always_inline]] void publish() noexcept {
         ANNALS_ASSERT(written_records_ == records_ && written_bytes_ == bytes_);
         first_word_ = pending_;
         store_word(at_.place, first_word_, std::memory_order_release);
@@ -124,8 +125,9 @@ private:
 
     /// Everything of a frame but its word; the padding behind it is zero already.
     template <class Key, class Value>
-    void write_body(std::byte* frame, FrameContent<Key, Value> const& content,
-                    std::uint64_t length) {
+    [[gnu::always_inline]] void write_body(std::byte* frame,
+                                           FrameContent<Key, Value> const& content,
+                                           std::uint64_t length) {
         std::uint64_t const key_size = content.key.size();
         detail::store(frame + offsetof(format::FrameHeader, number),
                       static_cast<std::uint32_t>(at_.count + written_records_));

@@ -33,15 +33,15 @@ void visit_frames(SegmentList<P> const& segments, OffsetRange range, Visit const
         format::Extent at;
         while (segment->base() + at.count < range.end && at.count < segment->limit()) {
             auto const frame = segment->frame_at(pin, at.place);
-            if (!frame || frame->word.state() == format::FrameState::seal) break;
-            if (!frame->is_assumed &&
-                !format::is_good(bytes, *frame, at.count, segment->info().salt)) {
+            if (!frame || frame.word.state() == format::FrameState::seal) break;
+            if (!frame.is_assumed &&
+                !format::is_good(bytes, frame, at.count, segment->info().salt)) {
                 detail::raise(
                     Errc::corrupt, "a record fails its check",
                     {.path = segment->path(), .segment = segment->ordinal(), .place = at.place});
             }
-            if (segment->base() + at.count >= offset) visit(bytes, segment->info(), *frame);
-            at = {at.count + frame->records, frame->end};
+            if (segment->base() + at.count >= offset) visit(bytes, segment->info(), frame);
+            at = {at.count + frame.records, frame.end};
         }
         if (segment->base() + at.count <= offset) {
             detail::raise(

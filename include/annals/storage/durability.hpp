@@ -76,13 +76,9 @@ public:
     void start_writeback() {
         std::lock_guard const lock{mutex_};
         if (!unsynced_ || !unsynced_->is_writing() || is_poisoned()) return;
-        if (written_back_.first != unsynced_->ordinal()) written_back_ = {unsynced_->ordinal(), 0};
-        std::uint64_t const end = unsynced_->published().place & ~(format::page_bytes - 1);
-        if (end < written_back_.second + writeback_stride) return;
-        poison_if_it_fails([&] {
-            unsynced_->file().start_writeback(written_back_.second, end - written_back_.second);
-        });
-        written_back_.second = end;
+        auto const [begin, length] = release_published(*unsynced_, writeback_stride);
+        if (length == 0) return;
+        poison_if_it_fails([&] { unsynced_->file().start_writeback(begin, length); });
     }
 
     /// After the last sync: says that the partition was closed with this end.
@@ -130,6 +126,25 @@ public:
 
 private:
     static constexpr std::uint64_t writeback_stride = std::uint64_t{4} << 20;
+    static constexpr std::uint64_t release_stride = std::uint64_t{256} << 10;
+
+    struct Stretch {
+        std::uint64_t begin = 0;
+        std::uint64_t length = 0;
+    };
+
+    /// Takes the pages that are full and about to be written out of the mapping, where they are
+    /// worth a call: `least` bytes. Returns where they lie.
+    Stretch release_published(Segment<P>& segment, std::uint64_t least) {
+        if (released_ordinal_ != segment.ordinal()) released_ = 0;
+        released_ordinal_ = segment.ordinal();
+        std::uint64_t const end = segment.published().place & ~(format::page_bytes - 1);
+        if (end < released_ + least) return {};
+        Stretch const stretch{released_, end - released_};
+        segment.writable()->release(stretch.begin, stretch.length);
+        released_ = end;
+        return stretch;
+    }
 
     /// Whether the records below `enough` are durable. Throws what has failed since there were
     /// `failures`, if that was about them.
@@ -182,6 +197,7 @@ private:
         format::Extent const extent = segment.advance_published();
         bool const is_finished = segment.is_finished();
         control_->set_syncing(segment.ordinal());
+        release_published(segment, release_stride);
         // Where this fails the mark stays: the page cache is no evidence then.
         poison_if_it_fails([&] { segment.file().sync(); });
         control_->set_syncing(0);
@@ -234,7 +250,8 @@ private:
     mutable typename P::Mutex mutex_;  // of what follows, and of the syncs themselves
     std::optional<ControlFile<P>> control_;
     SegmentPtr unsynced_;
-    std::pair<std::uint64_t, std::uint64_t> written_back_{};  // ordinal, place
+    std::uint64_t released_ordinal_ = 0;  // of the segment that pages were taken of
+    std::uint64_t released_ = 0;          // up to this place
     bool is_control_lost_ = false;
     std::optional<Error> last_failure_;
     std::uint64_t safe_ = 0;  // what was durable when it happened

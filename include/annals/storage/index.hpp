@@ -36,13 +36,14 @@ public:
             format::FrameWord const word{detail::load<std::uint64_t>(segment.data() + seen_.place)};
             auto const frame = format::frame_at(segment, seen_.place, word);
             if (!frame || word.state() == format::FrameState::seal) break;
+            format::prefetch_behind(segment, frame);
             bool const is_own = seen_.place >= trusted_from_;
-            if (!is_own && !format::is_good(segment, *frame, seen_.count, salt)) break;
+            if (!is_own && !format::is_good(segment, frame, seen_.count, salt)) break;
             add_entry_where_due();
             if (word.state() == format::FrameState::data) {
-                contents_.max_timestamp = std::max(contents_.max_timestamp, frame->detail);
+                contents_.max_timestamp = std::max(contents_.max_timestamp, frame.detail);
             }
-            seen_ = {seen_.count + frame->records, frame->end};
+            seen_ = {seen_.count + frame.records, frame.end};
         }
     }
 

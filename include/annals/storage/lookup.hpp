@@ -45,8 +45,8 @@ public:
         Extent at = confirmed(*segment, pin, access,
                               [&](auto& index) { return index.before_number(number); });
         while (auto const frame = segment->frame_at(pin, at.place)) {
-            if (at.count + std::max<std::uint64_t>(frame->records, 1) > number) break;
-            at = {at.count + frame->records, frame->end};
+            if (at.count + std::max<std::uint64_t>(frame.records, 1) > number) break;
+            at = {at.count + frame.records, frame.end};
         }
         return {segment, pin, at};
     }
@@ -77,13 +77,14 @@ private:
         return good_frame(segment, pin, again) ? again : Extent{};
     }
 
-    [[nodiscard]] static std::optional<format::FrameAt> good_frame(
-        Segment<P> const& segment, typename Segment<P>::Pin const& pin, Extent at) {
+    [[nodiscard]] static format::FrameAt good_frame(Segment<P> const& segment,
+                                                    typename Segment<P>::Pin const& pin,
+                                                    Extent at) {
         auto const frame = segment.frame_at(pin, at.place);
-        if (!frame || frame->is_assumed) return frame;
+        if (!frame || frame.is_assumed) return frame;
         Bytes const bytes{pin->data(), segment.info().capacity};
-        bool const is_good = format::is_good(bytes, *frame, at.count, segment.info().salt);
-        return is_good ? frame : std::nullopt;
+        bool const is_good = format::is_good(bytes, frame, at.count, segment.info().salt);
+        return is_good ? frame : format::FrameAt{};
     }
 
     /// The index leads to within a stride of the answer, so little is checked.
@@ -103,11 +104,11 @@ private:
         while (at.count < end) {
             auto const frame = good_frame(*segment, pin, at);
             if (!frame) return Location<P>{segment, pin, at, true};
-            bool const is_data = frame->word.state() == format::FrameState::data;
-            if (is_data && at.count >= first && frame->detail >= timestamp) {
+            bool const is_data = frame.word.state() == format::FrameState::data;
+            if (is_data && at.count >= first && frame.detail >= timestamp) {
                 return Location<P>{segment, pin, at};
             }
-            at = {at.count + frame->records, frame->end};
+            at = {at.count + frame.records, frame.end};
         }
         return std::nullopt;
     }

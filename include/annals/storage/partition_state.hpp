@@ -20,6 +20,7 @@
 #include <annals/storage/own_process.hpp>
 #include <annals/storage/reentrancy.hpp>
 #include <annals/storage/segment_list.hpp>
+#include <annals/storage/tracker.hpp>
 #include <annals/storage/upkeep.hpp>
 #include <annals/storage/writer.hpp>
 
@@ -43,8 +44,8 @@ public:
         writer_ = std::make_unique<Writer<P>>(files_, std::move(context), settings_, segments_,
                                               std::move(opened));
         retention_ = std::make_unique<Retention<P>>(*files_, segments_, *settings_, *writer_);
-        upkeep_ =
-            std::make_unique<Upkeep<P>>(*files_, segments_, *settings_, *writer_, *retention_);
+        upkeep_ = std::make_unique<Upkeep<P>>(platform(), *settings_, *writer_, *retention_);
+        tracker_ = std::make_unique<Tracker<P>>(*files_, segments_, *writer_);
     }
 
     /// A partition of a log that is only read.
@@ -80,7 +81,7 @@ public:
     // Sending, once the bytes are there.
 
     /// What every sender does after publishing: wakes who sleeps, and keeps the topic's promise.
-    void published(std::uint64_t end) {
+    [[gnu::always_inline]] void published(std::uint64_t end) {
         WriterContext<P> const& context = writer_->context();
         readers_->notify_sleepers();
         if (context.has_keeper) context.keeper.notify_sleepers();
@@ -252,10 +253,16 @@ public:
 
     // The writing life beyond sending.
 
-    /// What the keeper does here.
-    [[nodiscard]] typename Upkeep<P>::Round keep() {
+    /// Keeps up with the senders; waits for no disk. One thread's alone.
+    [[nodiscard]] Round track() {
         if (!writer_) return {};
-        return upkeep_->keep(writer_->has_begun() ? published_end() : claimed_end(), claimed_end());
+        return tracker_->track([&] { return find_published_end(); });
+    }
+
+    /// Does what may wait for the disk, as far as `track` has come. One thread's alone.
+    [[nodiscard]] Round keep() {
+        if (!writer_) return {};
+        return upkeep_->keep(tracked_end(), claimed_end());
     }
 
     /// Refuses what is sent from now on, and waits for nothing.
@@ -313,7 +320,8 @@ private:
     }
 
     void retain_where_due() {
-        if (retention_->due() > platform().steady_now().count()) return;
+        std::int64_t const due = retention_->due();
+        if (due == Retention<P>::never || due > platform().steady_now().count()) return;
         (void)detail::attempt([&] { retention_->keep(published_end()); });
     }
 
@@ -348,6 +356,13 @@ private:
         }
     }
 
+    /// How far somebody has looked.
+    [[nodiscard]] std::uint64_t tracked_end() const {
+        SegmentPtr const segment = segments_.first_unfinished();
+        if (!segment || !writer_->has_begun()) return writer_->claimed_end();
+        return segment->base() + segment->published().count;
+    }
+
     [[nodiscard]] std::uint64_t durable_by(std::optional<format::Watermark> const& mark) const {
         std::uint64_t durable = segments_.beginning();
         if (!mark) return durable;
@@ -370,6 +385,7 @@ private:
     std::unique_ptr<Writer<P>> writer_;
     std::unique_ptr<Retention<P>> retention_;
     std::unique_ptr<Upkeep<P>> upkeep_;
+    std::unique_ptr<Tracker<P>> tracker_;
 };
 
 }  // namespace annals::inline v1::storage

@@ -35,7 +35,7 @@ public:
 
 private:
     static constexpr std::uint64_t rounds_ahead = 64;  // at the rate since the last one
-    static constexpr std::uint64_t most = std::uint64_t{4} << 20;
+    static constexpr std::uint64_t most = std::uint64_t{16} << 20;
 
     std::uint64_t ordinal_ = 0;
     std::uint64_t populated_ = 0;

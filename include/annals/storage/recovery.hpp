@@ -95,14 +95,12 @@ private:
     }
 
     /// The published frame at `at` if it is good and carries the number that is its due.
-    [[nodiscard]] std::optional<format::FrameAt> good_frame(Extent at) const noexcept {
-        if (at.place > claimable_end()) return std::nullopt;
+    [[nodiscard]] format::FrameAt good_frame(Extent at) const noexcept {
+        if (at.place > claimable_end()) return {};
         auto const frame = format::frame_at(segment_, at.place, word_at(at.place));
-        if (!frame || !format::is_good(segment_, *frame, at.count, evidence_.salt)) {
-            return std::nullopt;
-        }
-        bool const is_seal = frame->word.state() == State::seal;
-        if (!is_seal && frame->end > claimable_end()) return std::nullopt;
+        if (!frame || !format::is_good(segment_, frame, at.count, evidence_.salt)) return {};
+        bool const is_seal = frame.word.state() == State::seal;
+        if (!is_seal && frame.end > claimable_end()) return {};
         return frame;
     }
 
@@ -115,13 +113,13 @@ private:
         while (!ends_at_limit()) {
             auto const frame = good_frame(at);
             if (!frame) break;
-            if (frame->word.state() == State::seal) {
-                seal_at(at, *frame);
+            if (frame.word.state() == State::seal) {
+                seal_at(at, frame);
                 break;
             }
-            at = {at.count + frame->records, frame->end};
-            bool const in_batch = frame->word.state() == State::data &&
-                                  (flags_at(frame->place) & format::batch_goes_on) != 0;
+            at = {at.count + frame.records, frame.end};
+            bool const in_batch = frame.word.state() == State::data &&
+                                  (flags_at(frame.place) & format::batch_goes_on) != 0;
             if (!in_batch) findings_.end = at;
         }
     }
@@ -143,10 +141,10 @@ private:
             auto const frame = good_frame(at);
             if (!frame) return false;
             if (word.state() == State::seal) {
-                seal_at(at, *frame);
+                seal_at(at, frame);
                 return true;
             }
-            at = {at.count + frame->records, frame->end};
+            at = {at.count + frame.records, frame.end};
             findings_.end = at;
         }
         return true;

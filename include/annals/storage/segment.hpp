@@ -119,22 +119,25 @@ public:
     }
 
     /// The published frame at this place of `pin`, and what its owner stored before publishing it.
-    /// nullopt: there is none yet.
-    [[nodiscard]] std::optional<format::FrameAt> frame_at(Pin const& pin,
-                                                          std::uint64_t place) const noexcept {
-        if (place > claimable_end()) return std::nullopt;
+    /// False: there is none yet.
+    [[nodiscard, gnu::always_inline]] format::FrameAt frame_at(Pin const& pin,
+                                                               std::uint64_t place) const noexcept {
+        format::FrameAt frame;
+        if (place > claimable_end()) return frame;
         auto* const word = reinterpret_cast<std::uint64_t*>(pin->data() + place);
         format::FrameWord const loaded{
             typename P::template AtomicRef<std::uint64_t>{*word}.load(std::memory_order_acquire)};
-        if (auto const frame = format::frame_at({pin->data(), info_.capacity}, place, loaded)) {
+        frame = format::frame_at({pin->data(), info_.capacity}, place, loaded);
+        if (frame) [[likely]]
             return frame;
+        if (Gap const* const gap = find_gap(place)) {
+            frame.word = format::FrameWord{format::FrameState::voided, gap->bytes, 0};
+            frame.place = place;
+            frame.end = place + gap->bytes;
+            frame.records = gap->records;
+            frame.is_assumed = true;
         }
-        for (Gap const& gap : gaps_) {
-            if (gap.place != place) continue;
-            format::FrameWord const bare{format::FrameState::voided, gap.bytes, 0};
-            return format::FrameAt{bare, place, place + gap.bytes, gap.records, 0, true};
-        }
-        return std::nullopt;
+        return frame;
     }
 
     /// How far every frame is published, as far as somebody has looked.
@@ -163,16 +166,17 @@ public:
         while (extent.count < limit() && !successor) {
             auto const frame = frame_at(pin, extent.place);
             if (!frame) break;
+            format::prefetch_behind(bytes, frame);
             // A void skips offsets, and a seal ends the segment: neither is believed unchecked.
             bool const is_sound =
-                frame->word.state() == format::FrameState::data
-                    ? format::has_number(bytes, *frame, extent.count)
-                    : frame->is_assumed || format::is_good(bytes, *frame, extent.count, info_.salt);
+                frame.word.state() == format::FrameState::data
+                    ? format::has_number(bytes, frame, extent.count)
+                    : frame.is_assumed || format::is_good(bytes, frame, extent.count, info_.salt);
             if (!is_sound) break;
-            if (frame->word.state() == format::FrameState::seal) {
-                successor = static_cast<std::uint64_t>(frame->detail);
+            if (frame.word.state() == format::FrameState::seal) {
+                successor = static_cast<std::uint64_t>(frame.detail);
             } else {
-                extent = {extent.count + frame->records, frame->end};
+                extent = {extent.count + frame.records, frame.end};
             }
         }
         if (extent != before) raise_published(extent);
@@ -238,6 +242,13 @@ public:
     }
 
 private:
+    [[nodiscard, gnu::cold]] Gap const* find_gap(std::uint64_t place) const noexcept {
+        for (Gap const& gap : gaps_) {
+            if (gap.place == place) return &gap;
+        }
+        return nullptr;
+    }
+
     void finish(std::uint64_t successor) noexcept {
         successor_.store(successor, std::memory_order_relaxed);
         finished_.store(true, std::memory_order_release);

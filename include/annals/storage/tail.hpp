@@ -35,7 +35,8 @@ public:
     /// Claims a stretch of `bytes` (a multiple of 8) for `records`, in one atomic step that gives
     /// number and place at once. nullopt: the segment is full; the one claim that crossed its end
     /// has parked the end. Each thread overshoots at most once, so the tail cannot wrap.
-    [[nodiscard]] std::optional<Extent> claim(std::uint64_t records, std::uint64_t bytes) noexcept {
+    [[nodiscard, gnu::always_inline]] std::optional<Extent> claim(std::uint64_t records,
+                                                                  std::uint64_t bytes) noexcept {
         if (is_crossed()) return std::nullopt;
         // seq_cst: whoever announces that it will sleep and then looks at the tail either sees this
         // claim, or is seen by the claimant afterwards.

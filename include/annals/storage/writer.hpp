@@ -18,7 +18,6 @@
 #include <annals/storage/copying.hpp>
 #include <annals/storage/durability.hpp>
 #include <annals/storage/gate.hpp>
-#include <annals/storage/populator.hpp>
 #include <annals/storage/segment_list.hpp>
 #include <annals/storage/spare.hpp>
 #include <annals/storage/tail.hpp>
@@ -74,7 +73,7 @@ public:
 
     /// Takes a place for `records` of together `bytes`. Throws, having claimed nothing, where there
     /// can be none: `no_space`, `closed`, `sync_failed` and the like.
-    [[nodiscard]] Claimed claim(std::uint64_t records, std::uint64_t bytes) {
+    [[nodiscard, gnu::always_inline]] Claimed claim(std::uint64_t records, std::uint64_t bytes) {
         for (;;) {
             Tail<P>* const tail = tail_.load(std::memory_order_acquire);
             if (tail) {
@@ -109,10 +108,16 @@ public:
             settings_->blocks());
     }
 
-    /// For the keeper.
-    void populate_ahead() {
-        auto const [tail, active] = active_pair();
-        if (active) populator_.follow(*active, tail->claimed(context_->platform).place);
+    struct ActiveSegment {
+        SegmentPtr segment{};    ///< null before the first claim and for the moment of a roll
+        std::uint64_t tail = 0;  ///< claims reach up to here
+    };
+
+    /// What claims are made in now.
+    [[nodiscard]] ActiveSegment active() const {
+        auto const [tail, segment] = active_pair();
+        if (!segment) return {};
+        return {segment, tail->claimed(context_->platform).place};
     }
 
     /// Syncs and completes what was rolled. By the keeper, or by whoever rolled where there is
@@ -392,7 +397,6 @@ private:
 
     Spare<P> spare_;
     Gate<P> gate_;
-    Populator<P> populator_;
 
     alignas(64) typename P::template Atomic<Tail<P>*> tail_{nullptr};
 };
