@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,6 +68,18 @@ struct FutexWaiter {
     std::uint32_t reserved;
 };
 static_assert(sizeof(FutexWaiter) == 24);
+
+/// Sets which signals the calling thread leaves to others, and returns what it was: bit n stands
+/// for signal n + 1. <signal.h> would cost whoever includes Annals 600 lines for this one call.
+inline std::uint64_t set_blocked_signals(std::uint64_t blocked) noexcept {
+    constexpr int set_mask = 2;
+    std::uint64_t before = 0;
+    ::syscall(SYS_rt_sigprocmask, set_mask, &blocked, &before, sizeof blocked);
+    return before;
+}
+
+/// All but the two by which glibc cancels threads and changes their user, as sigfillset() has it.
+inline constexpr std::uint64_t all_signals = ~(std::uint64_t{3} << 31);
 
 [[nodiscard]] inline bool any_differs(std::span<WaitWord const> words) noexcept {
     for (auto const& [word, expected] : words)
@@ -157,12 +168,10 @@ private:
 
     template <class Body>
     void start(std::unique_ptr<Body> body) {
-        sigset_t all;
-        sigset_t before;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &before);  // a thread begins with its maker's mask
+        // A thread begins with its maker's mask.
+        auto const before = detail::set_blocked_signals(detail::all_signals);
         int const result = ::pthread_create(&thread_, nullptr, &run<Body>, body.get());
-        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        detail::set_blocked_signals(before);
         if (result != 0)
             detail::raise(Errc::io_error, "thread not started", {.system_code = result});
         body.release();  // the thread's now
