@@ -2,6 +2,7 @@
 // How long one append takes, in percentiles: flat out, and at a fixed rate from the moment when
 // the append was due, so that what waits behind a slow one counts as slow too.
 #include "groups/groups.hpp"
+#include "harness/machine.hpp"
 #include "harness/scratch.hpp"
 #include "harness/ticks.hpp"
 #include "subjects/store.hpp"
@@ -54,8 +55,10 @@ enum class Schedule { flat_out, fixed_rate };
 [[nodiscard]] std::vector<double> latencies(Bench& bench, Subject const& subject, Schedule schedule,
                                             std::uint64_t records) {
     Folder const folder{bench.unused_path()};
+    Pool const& pool = bench.pool(value_bytes);
+    if (!bench.is_trial()) settle(bench.directory(), records * pool.frame_bytes() * 5 / 4);
     auto const store = subject.open({.directory = folder.path() / "store",
-                                     .pool = &bench.pool(value_bytes),
+                                     .pool = &pool,
                                      .records = records,
                                      .durability = Durability::process});
     auto const appender = store->appender(0);

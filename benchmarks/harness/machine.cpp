@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
@@ -109,6 +110,15 @@ void sync_file_system(fs::path const& directory) {
     int const descriptor = open_or_throw(directory, O_RDONLY | O_DIRECTORY);
     (void)::syncfs(descriptor);
     ::close(descriptor);
+}
+
+void settle(fs::path const& directory, std::uint64_t bytes) {
+    sync_file_system(directory);
+    constexpr int protection = PROT_READ | PROT_WRITE;
+    void* const at = ::mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return;
+    for (std::uint64_t i = 0; i < bytes; i += 4096) static_cast<char volatile*>(at)[i] = 0;
+    ::munmap(at, bytes);
 }
 
 void drop_cached(fs::path const& directory, Forget what) {

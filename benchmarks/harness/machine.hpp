@@ -21,6 +21,12 @@ namespace bench {
 /// Writes what is dirty of the file system of `directory` and waits for it.
 void sync_file_system(std::filesystem::path const& directory);
 
+/// Makes the machine ready for a run that stores `bytes` in `directory`: what others have left
+/// dirty there is written, and as much memory is touched and freed again. On a virtual machine the
+/// host takes back what was free for some seconds, and a page then costs whoever needs it first ten
+/// times as much.
+void settle(std::filesystem::path const& directory, std::uint64_t bytes);
+
 /// Writes the files below `directory` and drops them from the page cache; at full size, as root,
 /// also everything else that the kernel has cached. What is mapped stays: close it first.
 enum class Forget { files, everything };
