@@ -117,7 +117,7 @@ public:
     void move_to(SegmentPtr copy) noexcept {
         std::lock_guard const lock{mutex_};
         format::Extent const extent = copy->published();
-        control_->set_watermark(copy->ordinal(), copy->file().identity(), extent);
+        control_->set_watermark(copy->ordinal(), copy->identity(), extent);
         control_->set_syncing(0);
         durable_.store(copy->base() + extent.count, std::memory_order_release);
         unsynced_ = std::move(copy);
@@ -159,7 +159,9 @@ private:
     /// Nobody could sleep on a machine without threads of its own; its user may have some.
     void wait_for_round(WaitWord ticket) const {
         if constexpr (P::has_threads) {
-            rounds_.sleep(ticket, std::chrono::nanoseconds::max());
+            typename Signal<P>::Sleeper const announced{rounds_};
+            // It ends before its leader looks for sleepers, or the leader sees this one.
+            if (is_led_.load()) rounds_.sleep(ticket, std::chrono::nanoseconds::max());
         } else {
             files_->platform().relax(yielding_attempt);
         }
@@ -170,7 +172,7 @@ private:
     void lead(std::uint64_t enough, std::uint64_t failures) {
         Rollback const end_of_round{[&] {
             is_led_.store(false);
-            rounds_.notify();
+            rounds_.notify_sleepers();
         }};
         if (is_served(enough, failures)) return;
         if (has_followers_.exchange(false)) files_->platform().relax(yielding_attempt);
@@ -201,7 +203,7 @@ private:
         // Where this fails the mark stays: the page cache is no evidence then.
         poison_if_it_fails([&] { segment.file().sync(); });
         control_->set_syncing(0);
-        control_->set_watermark(segment.ordinal(), segment.file().identity(), extent);
+        control_->set_watermark(segment.ordinal(), segment.identity(), extent);
         durable_.store(segment.base() + extent.count, std::memory_order_release);
         return is_finished;
     }

@@ -45,7 +45,7 @@ public:
                                               std::move(opened));
         retention_ = std::make_unique<Retention<P>>(*files_, segments_, *settings_, *writer_);
         upkeep_ = std::make_unique<Upkeep<P>>(platform(), *settings_, *writer_, *retention_);
-        tracker_ = std::make_unique<Tracker<P>>(*files_, segments_, *writer_);
+        tracker_ = std::make_unique<Tracker<P>>(*files_, segments_, *settings_, *writer_);
     }
 
     /// A partition of a log that is only read.

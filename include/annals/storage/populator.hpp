@@ -15,8 +15,10 @@ namespace annals::inline v1::storage {
 template <Platform P>
 class Populator {
 public:
-    /// Claims in `active` reach up to `tail`.
-    void follow(Segment<P> const& active, std::uint64_t tail) {
+    /// Claims in `active` reach up to `tail`. `populate_next(n)` does the same for the first n
+    /// bytes of the segment behind it, which it is soon time for.
+    template <class PopulateNext>
+    void follow(Segment<P> const& active, std::uint64_t tail, PopulateNext const& populate_next) {
         auto const mapping = active.writable();
         if (!mapping) return;
         if (ordinal_ != active.ordinal()) {
@@ -25,10 +27,12 @@ public:
             populated_ = 0;
         }
         if (tail == last_tail_) return;
+        std::uint64_t const capacity = active.info().capacity;
         std::uint64_t const window = std::min(rounds_ahead * (tail - last_tail_), most);
-        std::uint64_t const end = std::min(tail + window, active.info().capacity);
+        std::uint64_t const end = std::min(tail + window, capacity);
         std::uint64_t const begin = std::max(populated_, tail) & ~(format::page_bytes - 1);
         if (begin < end) mapping->populate(begin, end - begin);
+        if (tail + window > capacity) populate_next(tail + window - capacity);
         populated_ = std::max(populated_, end);
         last_tail_ = tail;
     }

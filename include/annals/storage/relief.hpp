@@ -37,8 +37,8 @@ public:
     /// Something was given back, here or anywhere.
     void count() noexcept { given_back_.fetch_add(1, std::memory_order_relaxed); }
 
-    /// Does the work; where that runs out of something, syncs and completes all sealed segments of
-    /// the log and does it again, for as long as something is given back and others are quicker to
+    /// Does the work; where that runs out of something, lets all writers of the log give back what
+    /// they can and does it again, for as long as something is given back and others are quicker to
     /// take it. Throws what the work throws.
     template <class Work>
     void run(Work const& work) {
@@ -56,7 +56,7 @@ private:
         std::uint64_t const before = given_back_.load(std::memory_order_relaxed);
         for (Writer* const each : writers_) {
             // What fails here concerns that writer, which remembers it.
-            (void)detail::attempt([&] { each->complete_rolled(); });
+            (void)detail::attempt([&] { each->give_back(); });
         }
         auto const error = detail::attempt(work);
         bool const is_hopeless = before == given_back_.load(std::memory_order_relaxed);

@@ -48,14 +48,14 @@ public:
 
     // Appending. Only in the writing process, between start_writing and stop_writing.
 
-    /// Opens and maps the file; what lies before `resume` is known to be published. Throws what
+    /// Takes the file, or opens it; what lies before `resume` is known to be published. Throws what
     /// opening and mapping do.
-    void start_writing(Extent resume) {
-        File file = files_->open_segment(info_.ordinal, Access::write);
-        auto mapping = std::make_shared<Mapping>(file.map(Access::write));
+    void start_writing(Extent resume, std::optional<WritableSegment<P>> opened = {}) {
+        if (!opened) opened.emplace(*files_, info_.ordinal);
         std::lock_guard const lock{mutex_};
-        file_.emplace(std::move(file));
-        writing_ = std::move(mapping);
+        identity_ = opened->file.identity();
+        file_.emplace(std::move(opened->file));
+        writing_ = std::move(opened->mapping);
         reading_ = writing_;
         kept_.reset();
         bytes_ = writing_->data();
@@ -79,6 +79,9 @@ public:
     /// segment is not complete.
     [[nodiscard]] std::byte* bytes() const noexcept { return bytes_; }
     [[nodiscard]] File& file() noexcept { return *file_; }
+    /// Of that file. It was asked once: Linux gives a file that somebody has looked at a new time
+    /// of change at the next store, and writes that with the next sync, too.
+    [[nodiscard]] FileIdentity const& identity() const noexcept { return identity_; }
     [[nodiscard]] std::shared_ptr<Mapping> writable() const {
         std::lock_guard const lock{mutex_};
         return writing_;
@@ -261,6 +264,7 @@ private:
     SegmentInfo const info_;
     std::vector<Gap> gaps_;
     std::byte* bytes_ = nullptr;
+    FileIdentity identity_;
 
     mutable typename P::Mutex mutex_;  // of the four below
     std::optional<File> file_;

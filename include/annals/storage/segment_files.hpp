@@ -263,4 +263,18 @@ private:
     mutable typename P::template Atomic<bool> is_removed_{false};
 };
 
+/// A segment that is about to be appended to, or is.
+template <Platform P>
+struct WritableSegment {
+    using File = typename SegmentFiles<P>::File;
+    using Mapping = typename SegmentFiles<P>::Mapping;
+
+    File file;  ///< opened before the first store: it will tell whether writing that failed
+    std::shared_ptr<Mapping> mapping;
+
+    WritableSegment(SegmentFiles<P> const& files, std::uint64_t ordinal)
+        : file{files.open_segment(ordinal, Access::write)},
+          mapping{std::make_shared<Mapping>(file.map(Access::write))} {}
+};
+
 }  // namespace annals::inline v1::storage

@@ -34,7 +34,8 @@ public:
 
     /// Claims a stretch of `bytes` (a multiple of 8) for `records`, in one atomic step that gives
     /// number and place at once. nullopt: the segment is full; the one claim that crossed its end
-    /// has parked the end. Each thread overshoots at most once, so the tail cannot wrap.
+    /// parks the end. A thread that waits for `parked` before it tries again overshoots once, so
+    /// the tail cannot wrap.
     [[nodiscard, gnu::always_inline]] std::optional<Extent> claim(std::uint64_t records,
                                                                   std::uint64_t bytes) noexcept {
         if (is_crossed()) return std::nullopt;
@@ -56,8 +57,10 @@ public:
         if (at.place <= claimable_end_) park(at, 0);
     }
 
+    /// Whether the end is parked. Does not look at the word that claims are made on: a look at it
+    /// takes its cache line from whoever claims next.
     [[nodiscard]] bool is_crossed() const noexcept {
-        return Extent::unpacked(tail_.load(std::memory_order_seq_cst)).place > claimable_end_;
+        return parked_.load(std::memory_order_acquire) != 0;
     }
 
     /// How far claims reach: the tail, or where the crossing claim parked the end.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include <annals/config.hpp>
 #include <annals/storage/completion.hpp>
@@ -21,16 +22,16 @@ class Tracker {
 public:
     using SegmentPtr = std::shared_ptr<Segment<P>>;
 
-    Tracker(SegmentFiles<P> const& files, SegmentList<P> const& segments, Writer<P> const& writer)
-        : files_{files}, segments_{segments}, writer_{writer} {}
+    Tracker(SegmentFiles<P> const& files, SegmentList<P> const& segments,
+            TopicSettings<P> const& settings, Writer<P>& writer)
+        : files_{files}, segments_{segments}, settings_{settings}, writer_{writer} {}
 
     /// `find_published_end()` looks how far everything is published.
     template <class Find>
     [[nodiscard]] Round track(Find const& find_published_end) {
         Round round;
         if (!writer_.has_begun()) return round;
-        auto const [active, tail] = writer_.active();
-        if (active) populator_.follow(*active, tail);
+        round.attempt([&] { populate(); });
         round.attempt([&] {
             std::uint64_t const end = find_published_end();
             round.is_busy = end != tracked_end_ || end < writer_.claimed_end();
@@ -43,6 +44,19 @@ public:
     }
 
 private:
+    /// Then each page that is stored to, for whatever reason, is written with the next record.
+    [[nodiscard]] bool syncs_each_record() const noexcept {
+        return settings_.sync.load(std::memory_order_relaxed) == Sync::always;
+    }
+
+    void populate() {
+        if (syncs_each_record()) return;
+        auto const [tail, active] = writer_.active();
+        if (!active) return;
+        populator_.follow(*active, tail->claimed(files_.platform()).place,
+                          [&](std::uint64_t bytes) { writer_.spare().populate(bytes); });
+    }
+
     void index_published() {
         SegmentPtr const segment = segments_.first_unfinished();
         if (segment && segment->is_writing()) {
@@ -53,17 +67,29 @@ private:
     /// Who waits at the end of a segment that was rolled waits on that segment's word.
     void wake_other_processes() {
         SegmentPtr const segment = segments_.first_unfinished();
-        if (woken_ && woken_ != segment) woken_->wake_readers(files_.platform());
-        if (segment) segment->wake_readers(files_.platform());
+        if (woken_ && woken_ != segment) wake(*woken_);
+        if (woken_ != segment) view_.reset();
         woken_ = segment;
+        if (segment) wake(*segment);
+    }
+
+    void wake(Segment<P> const& segment) {
+        if (!syncs_each_record()) return segment.wake_readers(files_.platform());
+        // Without a store, and not through the writable mapping: Linux counts a wake there as one.
+        // A reader who was just about to wait is missed, and looks again some milliseconds later.
+        if (!view_) view_.emplace(files_.map_segment(segment.info()));
+        auto const* const word = view_->data() + format::wait_word_place;
+        files_.platform().wake(reinterpret_cast<std::uint32_t const*>(word));
     }
 
     SegmentFiles<P> const& files_;
     SegmentList<P> const& segments_;
-    Writer<P> const& writer_;
+    TopicSettings<P> const& settings_;
+    Writer<P>& writer_;
     Populator<P> populator_;
     std::uint64_t tracked_end_ = 0;
     SegmentPtr woken_;
+    std::optional<typename SegmentFiles<P>::Mapping> view_;  // of the same
     Complaint complaint_;
 };
 

@@ -76,13 +76,12 @@ public:
     [[nodiscard, gnu::always_inline]] Claimed claim(std::uint64_t records, std::uint64_t bytes) {
         for (;;) {
             Tail<P>* const tail = tail_.load(std::memory_order_acquire);
-            if (tail) {
-                if (auto const at = tail->claim(records, bytes)) {
-                    Segment<P>& segment = tail->segment();
-                    hint_keeper(segment, *at, bytes);
-                    return {segment, *at, Offset{tail->base() + at->count}};
-                }
+            if (auto const at = tail ? tail->claim(records, bytes) : std::nullopt) {
+                Segment<P>& segment = tail->segment();
+                hint_keeper(segment, *at, bytes);
+                return {segment, *at, Offset{tail->base() + at->count}};
             }
+            if (tail) (void)tail->parked(context_->platform);
             make_room(tail);
         }
     }
@@ -100,7 +99,7 @@ public:
 
     /// Makes the next segment if the active one is half full. For the keeper.
     void make_spare_where_due() {
-        auto const [tail, active] = active_pair();
+        auto const [tail, active] = this->active();
         if (!active || active->is_finished() || is_refused()) return;
         if (tail->claimed(context_->platform).place * 2 < active->info().capacity) return;
         spare_.make_where_missing(
@@ -108,16 +107,27 @@ public:
             settings_->blocks());
     }
 
-    struct ActiveSegment {
-        SegmentPtr segment{};    ///< null before the first claim and for the moment of a roll
-        std::uint64_t tail = 0;  ///< claims reach up to here
+    struct Active {
+        Tail<P>* tail = nullptr;
+        SegmentPtr segment{};
     };
 
-    /// What claims are made in now.
-    [[nodiscard]] ActiveSegment active() const {
-        auto const [tail, segment] = active_pair();
-        if (!segment) return {};
-        return {segment, tail->claimed(context_->platform).place};
+    /// The segment that claims go to, kept alive, and its tail; nulls before the first claim and
+    /// for the moment of a swap.
+    [[nodiscard]] Active active() const {
+        SegmentPtr last = segments_.last();
+        Tail<P>* const tail = tail_.load(std::memory_order_seq_cst);
+        if (!tail || !last || &tail->segment() != last.get()) return {};
+        return {tail, std::move(last)};
+    }
+
+    /// The segment made in advance.
+    [[nodiscard]] Spare<P>& spare() noexcept { return spare_; }
+
+    /// Gives back what can be given back, where the process has run out of something.
+    void give_back() {
+        if (spare_.close()) context_->relief.count();
+        complete_rolled();
     }
 
     /// Syncs and completes what was rolled. By the keeper, or by whoever rolled where there is
@@ -206,7 +216,7 @@ public:
         wait_published(claimed_end());
         make_durable(claimed_end());
         complete_rolled();
-        auto const [tail, active] = active_pair();
+        auto const [tail, active] = this->active();
         Extent const end = tail->claimed(context_->platform);
         durability_.set_clean({.ordinal = active->ordinal(), .count = end.count, .end = end.place});
         active->stop_writing();
@@ -230,20 +240,6 @@ public:
     }
 
 private:
-    struct Active {
-        Tail<P>* tail = nullptr;
-        SegmentPtr segment{};
-    };
-
-    /// The segment that claims go to, kept alive, and its tail; nulls before the first claim and
-    /// for the moment of a swap.
-    [[nodiscard]] Active active_pair() const {
-        SegmentPtr last = segments_.last();
-        Tail<P>* const tail = tail_.load(std::memory_order_seq_cst);
-        if (!tail || !last || &tail->segment() != last.get()) return {};
-        return {tail, std::move(last)};
-    }
-
     void cross_active() noexcept {
         if (Tail<P>* const tail = tail_.load(std::memory_order_relaxed)) tail->cross();
     }
@@ -323,7 +319,7 @@ private:
         info.epoch = old.info().epoch;
         info.predecessor = old.ordinal();
         auto next = std::make_shared<Segment<P>>(files_, info);
-        next->start_writing({});
+        next->start_writing({}, spare_.take_open());
         Tail<P>& tail = make_tail(*next, {});
         segments_.append(next);
         // From here on nothing can fail.
