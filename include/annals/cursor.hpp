@@ -147,11 +147,9 @@ private:
                                                 std::uint64_t number) {
         if (!is_sound(frame, number)) return false;
         Bytes const bytes{pin_->data() + frame.place, frame.word.length()};
-        auto const view = format::decode_frame(bytes);
-        if (!view) [[unlikely]]
+        if (!format::decode_frame(bytes, record.frame_)) [[unlikely]]
             return raise_if_damage(frame.place, number);
         if (record.pin_.get() != pin_.get()) record.pin_ = pin_;
-        record.frame_ = *view;
         record.offset_ = Offset{offset_};
         record.partition_ = state_->partition();
         place_ = frame.end;

@@ -87,6 +87,8 @@ TEMPLATE_TEST_CASE("a mapping shows the file and the file shows its stores", "",
     CHECK(std::memcmp(readable.data(), "write", 5) == 0);
     CHECK(content(file).substr(9'000, 5) == "store");
     file.start_writeback(0, 10'000);
+    file.write_back(0, 10'000);
+    file.write_back(5'000, 0);
     writable.sync();
 }
 

@@ -172,25 +172,28 @@ struct FrameView {
     Bytes value;
 };
 
-/// Takes a data frame apart; `frame` is its exact length. nullopt where its lengths do not add up,
-/// which a frame that passed its check does not do.
-[[nodiscard, gnu::always_inline]] inline std::optional<FrameView> decode_frame(
-    Bytes frame) noexcept {
-    if (frame.size() < frame_header_bytes) return std::nullopt;
-    FrameView view{detail::load<FrameHeader>(frame.data()), {}, {}, {}};
+/// Takes a data frame apart into `view`; `frame` is its exact length. False, with `view` as it was,
+/// where its lengths do not add up, which a frame that passed its check does not do.
+[[nodiscard, gnu::always_inline]] inline bool decode_frame(Bytes frame, FrameView& view) noexcept {
+    if (frame.size() < frame_header_bytes) return false;
+    auto const header = detail::load<FrameHeader>(frame.data());
     Bytes rest = frame.subspan(frame_header_bytes);
-    if (rest.size() < view.header.key_length) return std::nullopt;
-    view.key = rest.first(view.header.key_length);
-    rest = rest.subspan(view.header.key_length);
-    if ((view.header.flags & has_headers) != 0) {
-        if (rest.size() < 4) return std::nullopt;
+    if (rest.size() < header.key_length) return false;
+    Bytes const key = rest.first(header.key_length);
+    rest = rest.subspan(header.key_length);
+    Bytes headers;
+    if ((header.flags & has_headers) != 0) [[unlikely]] {
+        if (rest.size() < 4) return false;
         auto const size = detail::load<std::uint32_t>(rest.data());
-        if (rest.size() - 4 < size) return std::nullopt;
-        view.headers = rest.subspan(4, size);
+        if (rest.size() - 4 < size) return false;
+        headers = rest.subspan(4, size);
         rest = rest.subspan(4 + std::size_t{size});
     }
+    view.header = header;
+    view.key = key;
+    view.headers = headers;
     view.value = rest;
-    return view;
+    return true;
 }
 
 }  // namespace annals::inline v1::format

@@ -117,6 +117,7 @@ public:
         int const code = machine_->failing(Operation::start_writeback);
         if (code != 0) detail::raise_sync_failed(path_, code);
     }
+    void write_back(std::uint64_t place, std::uint64_t length) { start_writeback(place, length); }
     void sync() { detail::sync_file(*machine_, *node_, path_); }
 
     [[nodiscard]] Mapping map(Access access) const {

@@ -116,7 +116,14 @@ public:
     void write_at(std::uint64_t place, Bytes bytes);
     void allocate(std::uint64_t size, Blocks blocks);
     void punch(std::uint64_t place, std::uint64_t length);
-    void start_writeback(std::uint64_t place, std::uint64_t length);
+    void start_writeback(std::uint64_t place, std::uint64_t length) {
+        sync_range(place, length, SYNC_FILE_RANGE_WRITE);
+    }
+    void write_back(std::uint64_t place, std::uint64_t length) {
+        sync_range(
+            place, length,
+            SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+    }
 
     // A sync is not tried again even after EINTR: the error that the first one met may have been
     // taken by it, and the second then returns success over lost pages.
@@ -136,6 +143,7 @@ private:
         return status;
     }
     void write_zeros(std::uint64_t begin, std::uint64_t end);
+    void sync_range(std::uint64_t place, std::uint64_t length, unsigned how);
     void check_size_limit(std::uint64_t size) const;
     [[noreturn, gnu::cold]] void fail(std::string_view what) const {
         detail::raise_system(what, path_, errno);
@@ -230,10 +238,10 @@ inline void NativeFile::punch(std::uint64_t place, std::uint64_t length) {
     write_zeros(place, end);
 }
 
-inline void NativeFile::start_writeback(std::uint64_t place, std::uint64_t length) {
+inline void NativeFile::sync_range(std::uint64_t place, std::uint64_t length, unsigned how) {
     if (length == 0) return;  // which the kernel would take for "to the end"
     auto const result = ::sync_file_range(descriptor_.number(), static_cast<off64_t>(place),
-                                          static_cast<off64_t>(length), SYNC_FILE_RANGE_WRITE);
+                                          static_cast<off64_t>(length), how);
     if (result != 0 && errno != ENOSYS) detail::raise_sync_failed(path_, errno);
 }
 

@@ -98,6 +98,7 @@ concept PlatformFile = std::movable<F> &&
     {file.allocate(n, blocks)};          // blocks up to n, and at least that size; throws no_space
     {file.punch(n, n)};  // (place, length): reads as zeros, gives the blocks back if it can
     {file.start_writeback(n, n)};  // (place, length): asks the kernel to begin writing; no promise
+    {file.write_back(n, n)};       // (place, length): waits until that is written; no promise
     {file.sync()};                 // data and size are durable, or throws sync_failed
     { constant.map(access) } -> std::same_as<typename F::Mapping>;  // the whole file
     {

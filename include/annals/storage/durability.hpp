@@ -71,6 +71,24 @@ public:
         return unsynced_ != before;
     }
 
+    /// Writes a piece of a segment that was rolled, before `active`, and waits for it: synced at
+    /// once it would keep the caller from everything else for as long. False: there is no more.
+    bool write_piece_before(SegmentPtr const& active) {
+        std::lock_guard const lock{mutex_};
+        if (!unsynced_ || unsynced_ == active || !unsynced_->is_writing() || is_poisoned()) {
+            return false;
+        }
+        if (written_ordinal_ != unsynced_->ordinal()) written_ = 0;
+        written_ordinal_ = unsynced_->ordinal();
+        std::uint64_t const end = unsynced_->published().place;
+        if (written_ >= end) return false;
+        release_published(*unsynced_, format::page_bytes);
+        std::uint64_t const length = std::min(2 * writeback_stride, end - written_);
+        poison_if_it_fails([&] { unsynced_->file().write_back(written_, length); });
+        written_ += length;
+        return true;
+    }
+
     /// Asks the kernel to begin writing what was published, so that no sync, and no sender held up
     /// by too many dirty pages, finds it all at once. For the keeper.
     void start_writeback() {
@@ -254,6 +272,8 @@ private:
     SegmentPtr unsynced_;
     std::uint64_t released_ordinal_ = 0;  // of the segment that pages were taken of
     std::uint64_t released_ = 0;          // up to this place
+    std::uint64_t written_ordinal_ = 0;   // of the segment that pieces were written of
+    std::uint64_t written_ = 0;           // up to this place
     bool is_control_lost_ = false;
     std::optional<Error> last_failure_;
     std::uint64_t safe_ = 0;  // what was durable when it happened

@@ -56,7 +56,7 @@ private:
             round.attempt([&] { move_on(published_end == claimed_end, round); });
         } else {
             round.attempt([&] { writer_.start_writeback(); });
-            round.attempt([&] { writer_.complete_rolled(); });
+            round.attempt([&] { complete_rolled(round); });
             round.attempt([&] { keep_durable(published_end, round); });
         }
         round.attempt([&] {
@@ -92,10 +92,29 @@ private:
         if (nothing_is_open) writer_.move_on_after_failure();
     }
 
+    /// Piece by piece, for the next segment may be due before all of one is written.
+    void complete_rolled(Round& round) {
+        if (writer_.write_rolled_piece()) {
+            round.is_busy = true;
+        } else {
+            writer_.complete_rolled();
+        }
+    }
+
+    /// Whether the active segment came within a second after the one before it.
+    [[nodiscard]] bool is_fast() {
+        auto const [tail, active] = writer_.active();
+        if (!active || active->ordinal() == active_ordinal_) return is_fast_;
+        is_fast_ = active_ordinal_ != 0 && now() < active_since_ + second;
+        active_ordinal_ = active->ordinal();
+        active_since_ = now();
+        return is_fast_;
+    }
+
     /// A full disk is not asked again at once, and told until it has room.
     void make_spare(Round& round) {
         if (!spare_trouble_ || now() >= spare_rest_) {
-            spare_trouble_ = detail::attempt([&] { writer_.make_spare_where_due(); });
+            spare_trouble_ = detail::attempt([&] { writer_.make_spare_where_due(is_fast()); });
             spare_rest_ = now() + rest;
         }
         if (!spare_trouble_) return;
@@ -109,6 +128,9 @@ private:
     Retention<P>& retention_;
     typename P::template Atomic<std::int64_t> last_sync_;
     std::uint64_t kept_end_ = 0;
+    std::uint64_t active_ordinal_ = 0;
+    std::int64_t active_since_ = 0;
+    bool is_fast_ = false;
     std::int64_t control_synced_ = 0;
     std::int64_t move_rest_ = 0;
     std::int64_t spare_rest_ = 0;

@@ -61,9 +61,7 @@ public:
 
     /// The timestamp of a record that is sent now, unless the sender gave one.
     [[nodiscard]] Timestamp stamp(std::optional<Timestamp> given) const {
-        if (given) return *given;
-        bool const is_coarse = settings_->clock.load(std::memory_order_relaxed) == Clock::coarse;
-        return is_coarse ? context_->platform.coarse_now() : context_->platform.now();
+        return given ? *given : settings_->now(context_->platform);
     }
 
     /// The largest record or batch that this log takes, as it lies in the file.
@@ -77,9 +75,7 @@ public:
         for (;;) {
             Tail<P>* const tail = tail_.load(std::memory_order_acquire);
             if (auto const at = tail ? tail->claim(records, bytes) : std::nullopt) {
-                Segment<P>& segment = tail->segment();
-                hint_keeper(segment, *at, bytes);
-                return {segment, *at, Offset{tail->base() + at->count}};
+                return {tail->segment(), *at, Offset{tail->base() + at->count}};
             }
             if (tail) (void)tail->parked(context_->platform);
             make_room(tail);
@@ -97,14 +93,14 @@ public:
         return tail_.load(std::memory_order_seq_cst) != nullptr;
     }
 
-    /// Makes the next segment if the active one is half full. For the keeper.
-    void make_spare_where_due() {
+    /// Makes the next segment if the active one is half full, or soon will be. For the keeper.
+    void make_spare_where_due(bool is_fast = false) {
         auto const [tail, active] = this->active();
         if (!active || active->is_finished() || is_refused()) return;
-        if (tail->claimed(context_->platform).place * 2 < active->info().capacity) return;
-        spare_.make_where_missing(
-            next_capacity(active->info().capacity, context_->segment_bytes, 0),
-            settings_->blocks());
+        std::uint64_t const capacity = active->info().capacity;
+        if (!is_fast && tail->claimed(context_->platform).place * 2 < capacity) return;
+        spare_.make_where_missing(next_capacity(capacity, context_->segment_bytes, 0),
+                                  settings_->blocks());
     }
 
     struct Active {
@@ -134,11 +130,16 @@ public:
     /// none.
     void complete_rolled() {
         if (!has_begun()) return;
-        SegmentPtr active = segments_.last();
-        if (active->is_finished()) active.reset();
         end_after_failure([&] {
-            if (durability_.complete_before(active)) context_->relief.count();
+            if (durability_.complete_before(unfinished())) context_->relief.count();
         });
+    }
+
+    /// Writes a piece of what was rolled. False: there is no more of it. For the keeper.
+    bool write_rolled_piece() {
+        bool is_more = false;
+        end_after_failure([&] { is_more = durability_.write_piece_before(unfinished()); });
+        return is_more;
     }
 
     /// Begins writing what will be synced one day. For the keeper.
@@ -240,6 +241,13 @@ public:
     }
 
 private:
+    /// What is appended to; null where that is sealed.
+    [[nodiscard]] SegmentPtr unfinished() const {
+        SegmentPtr last = segments_.last();
+        if (last->is_finished()) last.reset();
+        return last;
+    }
+
     void cross_active() noexcept {
         if (Tail<P>* const tail = tail_.load(std::memory_order_relaxed)) tail->cross();
     }
@@ -254,14 +262,6 @@ private:
             if (durability_.is_poisoned()) cross_active();
         }
         detail::raise_again(*error);
-    }
-
-    /// Half a segment from its end the next one is due.
-    void hint_keeper(Segment<P> const& segment, Extent at, std::uint64_t bytes) const noexcept {
-        std::uint64_t const half = segment.info().capacity / 2;
-        bool const crosses = at.place <= half && at.place + bytes > half;
-        if (crosses && context_->has_keeper) [[unlikely]]
-            context_->keeper.notify();
     }
 
     /// `full` has no room. One thread makes some, the others sleep and find it, or get its error.

@@ -79,6 +79,12 @@ struct TopicSettings {
     typename P::template Atomic<Clock> clock{Clock::precise};
     RetentionSettings<P> retention{};
 
+    /// The time as the topic's clock tells it.
+    [[nodiscard]] Timestamp now(P const& platform) const {
+        bool const is_coarse = clock.load(std::memory_order_relaxed) == Clock::coarse;
+        return is_coarse ? platform.coarse_now() : platform.now();
+    }
+
     /// A topic that syncs each record wants blocks that need no conversion when they are synced.
     [[nodiscard]] Blocks blocks() const noexcept {
         return sync.load(std::memory_order_relaxed) == Sync::always ? Blocks::zeroed
