@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -47,6 +48,11 @@ std::uint64_t fill_but(BytesTopic<P> const& topic, std::uint64_t left) {
     for (; room > 8 * kib; room -= 8 * kib, ++count) append(topic, 8 * kib);
     append(topic, room);
     return count + 1;
+}
+
+std::size_t open_descriptors() {
+    auto const entries = std::filesystem::directory_iterator{"/proc/self/fd"};
+    return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
 }
 
 template <class P>
@@ -305,6 +311,39 @@ TEMPLATE_TEST_CASE("a spare that is too small for the record is replaced, its or
     append(topic, 3 * mib, 'b');
     CHECK(segments_of(kept.world) == std::vector<std::string>{"00000001.seg", "00000003.seg"});
     CHECK(capacities_of(kept.world) == std::vector<std::uint64_t>{1024, 4096});
+    CHECK(marks_of(topic) == "ab");
+}
+
+TEMPLATE_TEST_CASE("at speed a spare is made at once", "", MemoryPlatform, NativePlatform) {
+    Kept<TestType> kept{small};
+    append(kept.topic(), 8 * kib);
+    kept.writer().make_spare_where_due(true);
+    CHECK(segments_of(kept.world).size() == 2);
+}
+
+TEST_CASE("a spare is opened when it is populated, and used so, given back, or replaced") {
+    enum class Then { use, give_back, replace };
+    auto const then = GENERATE(Then::use, Then::give_back, Then::replace);
+    Kept<NativePlatform> kept{128 * mib};
+    auto const topic = kept.topic();
+    append(topic, 64 * kib, 'a');
+    auto& writer = kept.writer();
+    auto const before = open_descriptors();
+    writer.spare().populate(8 * kib);  // there is none
+    writer.make_spare_where_due(true);
+    CHECK(open_descriptors() == before);
+    writer.spare().populate(8 * kib);
+    writer.spare().populate(64 * kib);
+    CHECK(open_descriptors() == before + 1);
+    if (then == Then::give_back) {
+        writer.give_back();
+        CHECK(open_descriptors() == before);
+    }
+    std::uint64_t const extent = (then == Then::replace ? 3 : 1) * mib;  // the spare has 2 MiB
+    append(topic, extent, 'b');
+    CHECK(open_descriptors() == before);
+    CHECK(capacities_of(kept.world) ==
+          std::vector<std::uint64_t>{1024, then == Then::replace ? 4096U : 2048U});
     CHECK(marks_of(topic) == "ab");
 }
 
