@@ -202,7 +202,7 @@ TEST_CASE("threads that wait for durability at the same time share syncs") {
             BasicLog<TurnPlatform> log{"log", {.keeper = false}, machine};
             auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::always});
             append(topic, 1);
-            machine.fail_next(Operation::sync, EIO, senders * records * 3 / 4);
+            machine.fail_next(Operation::sync, EIO, senders * records / 2);
             {
                 std::vector<TurnThread> threads;
                 for (int i = 0; i < senders; ++i) {

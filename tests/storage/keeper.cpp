@@ -373,3 +373,18 @@ TEST_CASE("a consumer in another process gets records soon, without asking all t
     CHECK(WIFEXITED(status));
     CHECK(WEXITSTATUS(status) == 0);
 }
+
+TEST_CASE("readers of other processes that cannot be woken are no trouble, and no unrest") {
+    MemoryPlatform machine;
+    storage::LogState<MemoryPlatform> log{"log", {}, machine};
+    auto const state =
+        log.open_topic("t", {codec_name<Bytes>(), codec_name<Bytes>(), {.sync = Sync::always}});
+    append(BasicTopic<Bytes, Bytes, MemoryPlatform>{state, Access::write}, 1);
+    auto& partition = *state->partition(0);
+    machine.fail_next(Operation::open, EMFILE);
+    auto const missed = partition.track();
+    CHECK_FALSE(machine.has_failures());
+    CHECK(missed.is_busy);
+    CHECK_FALSE(missed.trouble);
+    CHECK_FALSE(partition.track().is_busy);
+}

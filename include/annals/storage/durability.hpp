@@ -78,14 +78,13 @@ public:
         if (!unsynced_ || unsynced_ == active || !unsynced_->is_writing() || is_poisoned()) {
             return false;
         }
-        if (written_ordinal_ != unsynced_->ordinal()) written_ = 0;
-        written_ordinal_ = unsynced_->ordinal();
+        std::uint64_t& written = written_.in(*unsynced_);
         std::uint64_t const end = unsynced_->published().place;
-        if (written_ >= end) return false;
+        if (written >= end) return false;
         release_published(*unsynced_, format::page_bytes);
-        std::uint64_t const length = std::min(2 * writeback_stride, end - written_);
-        poison_if_it_fails([&] { unsynced_->file().write_back(written_, length); });
-        written_ += length;
+        std::uint64_t const length = std::min(2 * writeback_stride, end - written);
+        poison_if_it_fails([&] { unsynced_->file().write_back(written, length); });
+        written += length;
         return true;
     }
 
@@ -151,16 +150,26 @@ private:
         std::uint64_t length = 0;
     };
 
+    /// How far something has come in one segment; in another one it begins anew.
+    struct Progress {
+        std::uint64_t ordinal = 0;
+        std::uint64_t place = 0;
+
+        [[nodiscard]] std::uint64_t& in(Segment<P> const& segment) noexcept {
+            if (ordinal != segment.ordinal()) *this = {segment.ordinal(), 0};
+            return place;
+        }
+    };
+
     /// Takes the pages that are full and about to be written out of the mapping, where they are
     /// worth a call: `least` bytes. Returns where they lie.
     Stretch release_published(Segment<P>& segment, std::uint64_t least) {
-        if (released_ordinal_ != segment.ordinal()) released_ = 0;
-        released_ordinal_ = segment.ordinal();
+        std::uint64_t& released = released_.in(segment);
         std::uint64_t const end = segment.published().place & ~(format::page_bytes - 1);
-        if (end < released_ + least) return {};
-        Stretch const stretch{released_, end - released_};
+        if (end < released + least) return {};
+        Stretch const stretch{released, end - released};
         segment.writable()->release(stretch.begin, stretch.length);
-        released_ = end;
+        released = end;
         return stretch;
     }
 
@@ -177,9 +186,7 @@ private:
     /// Nobody could sleep on a machine without threads of its own; its user may have some.
     void wait_for_round(WaitWord ticket) const {
         if constexpr (P::has_threads) {
-            typename Signal<P>::Sleeper const announced{rounds_};
-            // It ends before its leader looks for sleepers, or the leader sees this one.
-            if (is_led_.load()) rounds_.sleep(ticket, std::chrono::nanoseconds::max());
+            rounds_.sleep(ticket, std::chrono::nanoseconds::max());
         } else {
             files_->platform().relax(yielding_attempt);
         }
@@ -190,7 +197,7 @@ private:
     void lead(std::uint64_t enough, std::uint64_t failures) {
         Rollback const end_of_round{[&] {
             is_led_.store(false);
-            rounds_.notify_sleepers();
+            rounds_.notify();
         }};
         if (is_served(enough, failures)) return;
         if (has_followers_.exchange(false)) files_->platform().relax(yielding_attempt);
@@ -270,10 +277,8 @@ private:
     mutable typename P::Mutex mutex_;  // of what follows, and of the syncs themselves
     std::optional<ControlFile<P>> control_;
     SegmentPtr unsynced_;
-    std::uint64_t released_ordinal_ = 0;  // of the segment that pages were taken of
-    std::uint64_t released_ = 0;          // up to this place
-    std::uint64_t written_ordinal_ = 0;   // of the segment that pieces were written of
-    std::uint64_t written_ = 0;           // up to this place
+    Progress released_;  // pages taken out of the mapping
+    Progress written_;   // pieces of what was rolled
     bool is_control_lost_ = false;
     std::optional<Error> last_failure_;
     std::uint64_t safe_ = 0;  // what was durable when it happened

@@ -10,6 +10,7 @@
 
 #include <annals/config.hpp>
 #include <annals/options.hpp>
+#include <annals/storage/file_tools.hpp>
 #include <annals/storage/partition_state.hpp>
 #include <annals/storage/reentrancy.hpp>
 #include <annals/storage/rounds.hpp>

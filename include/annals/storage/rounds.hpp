@@ -16,8 +16,8 @@
 namespace annals::inline v1::storage {
 
 /// Comes every millisecond while something moves, and sleeps while nothing does. `visit(partition)`
-/// returns a Round; it and `tell(error)` are called in the thread, and neither may throw. `add` and
-/// `remove` from any thread; the destructor ends the thread and waits for it.
+/// returns a Round, and `tell(error)` hears what it throws, or found; both are called in the
+/// thread. `add` and `remove` from any thread; the destructor ends the thread and waits for it.
 template <Platform P, class Visit, class Tell>
 class Rounds {
 public:

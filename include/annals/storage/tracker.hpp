@@ -76,8 +76,10 @@ private:
     void wake(Segment<P> const& segment) {
         if (!syncs_each_record()) return segment.wake_readers(files_.platform());
         // Without a store, and not through the writable mapping: Linux counts a wake there as one.
-        // A reader who was just about to wait is missed, and looks again some milliseconds later.
-        if (!view_) view_.emplace(files_.map_segment(segment.info()));
+        // A reader who was just about to wait is missed, and looks again some milliseconds later;
+        // so do all where there is no descriptor for a mapping, or no file any more.
+        auto const map = [&] { view_.emplace(files_.map_segment(segment.info())); };
+        if (!view_ && detail::attempt(map)) return;
         auto const* const word = view_->data() + format::wait_word_place;
         files_.platform().wake(reinterpret_cast<std::uint32_t const*>(word));
     }
