@@ -21,6 +21,7 @@
 #include "catch.hpp"
 #include "child.hpp"
 #include "files.hpp"
+#include "numbered.hpp"
 #include "world.hpp"
 
 using namespace annals;
@@ -29,32 +30,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-template <class P>
-auto numbers(BasicLog<P>& log, TopicOptions const& options = {}) {
-    return log.template topic<std::string, std::int64_t>("numbers", options);
-}
-
-template <class P>
-void send(BasicLog<P>& log, std::int64_t from, std::int64_t until) {
-    auto producer = numbers(log).producer();
-    for (std::int64_t i = from; i < until; ++i) producer.send("k", i);
-}
-
-std::vector<std::int64_t> range(std::int64_t until) {
-    std::vector<std::int64_t> values;
-    for (std::int64_t i = 0; i < until; ++i) values.push_back(i);
-    return values;
-}
-
 template <class Topic>
 std::int64_t sum_of(Topic const& topic) {
     std::int64_t sum = 0;
     for (auto const& record : topic.replay()) sum += record.value();
     return sum;
 }
-
-/// Small segments, so that a few thousand records roll often.
-LogOptions small() { return {.segment_bytes = 64u << 10}; }
 
 }  // namespace
 
@@ -63,20 +44,20 @@ LogOptions small() { return {.segment_bytes = 64u << 10}; }
 TEMPLATE_TEST_CASE("a reader sees what is published, before and after it attached", "",
                    NativePlatform, MemoryPlatform) {
     World<TestType> world;
-    auto log = world.open(small());
-    send(log, 0, 10);
+    auto log = world.open(small);
+    send_numbers(log, 0, 10);
     auto reader = world.attach();
-    auto topic = numbers(reader);
+    auto topic = numbers_topic(reader);
     auto consumer = topic.consumer();
     auto cursor = topic.partition(0).cursor();
     auto const early = topic.replay();
-    CHECK(values_of(topic.replay()) == range(10));
+    CHECK(values_of(topic.replay()) == range(0, 10));
     CHECK(consumer.poll(0ns).size() == 10);
     for (std::int64_t until : {11, 500, 5000, 5001}) {
         auto const before = static_cast<std::int64_t>(topic.end_offset().value());
-        send(log, before, until);
+        send_numbers(log, before, until);
         CHECK(topic.end_offset() == Offset{static_cast<std::uint64_t>(until)});
-        CHECK(values_of(topic.replay()) == range(until));
+        CHECK(values_of(topic.replay()) == range(0, until));
         auto const polled = consumer.poll(0ns, 10'000);
         CHECK(static_cast<std::int64_t>(polled.size()) == until - before);
         CHECK(consumer.lag() == 0);
@@ -84,7 +65,7 @@ TEMPLATE_TEST_CASE("a reader sees what is published, before and after it attache
     std::uint64_t count = 0;
     while (auto const record = cursor.next()) CHECK(record->offset() == Offset{count++});
     CHECK(count == 5001);
-    CHECK(values_of(early) == range(10));
+    CHECK(values_of(early) == range(0, 10));
     CHECK(topic.beginning_offset() == Offset{0});
 }
 
@@ -94,27 +75,27 @@ TEMPLATE_TEST_CASE("a reader finds topics as they come and misses them before", 
     auto log = world.open();
     auto reader = world.attach();
     CHECK(reader.topics().empty());
-    CHECK(code_of([&] { (void)numbers(reader); }) == Errc::not_found);
-    send(log, 0, 3);
+    CHECK(code_of([&] { (void)numbers_topic(reader); }) == Errc::not_found);
+    send_numbers(log, 0, 3);
     CHECK(reader.topics() == std::vector<std::string>{"numbers"});
-    CHECK(values_of(numbers(reader).replay()) == range(3));
+    CHECK(values_of(numbers_topic(reader).replay()) == range(0, 3));
 }
 
 TEMPLATE_TEST_CASE("a reader of a removed topic is told, and finds the next one of that name", "",
                    NativePlatform, MemoryPlatform) {
     World<TestType> world;
-    auto log = world.open(small());
-    send(log, 0, 3000);
+    auto log = world.open(small);
+    send_numbers(log, 0, 3000);
     auto reader = world.attach();
-    auto topic = numbers(reader);
+    auto topic = numbers_topic(reader);
     auto consumer = topic.consumer();
     auto const polled = consumer.poll(0ns, 10);
     log.remove_topic("numbers");
     CHECK(reader.topics().empty());
-    CHECK(code_of([&] { (void)numbers(reader); }) == Errc::not_found);
+    CHECK(code_of([&] { (void)numbers_topic(reader); }) == Errc::not_found);
     CHECK(code_of([&] { (void)topic.end_offset(); }) == Errc::closed);
-    send(log, 0, 2);
-    CHECK(values_of(numbers(reader).replay()) == range(2));
+    send_numbers(log, 0, 2);
+    CHECK(values_of(numbers_topic(reader).replay()) == range(0, 2));
     CHECK(code_of([&] { (void)topic.replay(); }) == Errc::closed);
     CHECK(polled[9].value() == 9);
 }
@@ -122,10 +103,10 @@ TEMPLATE_TEST_CASE("a reader of a removed topic is told, and finds the next one 
 TEMPLATE_TEST_CASE("what is durable is known to readers too", "", NativePlatform, MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log, {.sync = Sync::never});
-    send(log, 0, 3);
+    auto topic = numbers_topic(log, {.sync = Sync::never});
+    send_numbers(log, 0, 3);
     auto reader = world.attach();
-    auto read = numbers(reader);
+    auto read = numbers_topic(reader);
     CHECK(read.durable_offset() == Offset{0});
     topic.flush();
     CHECK(read.durable_offset() == Offset{3});
@@ -134,28 +115,28 @@ TEMPLATE_TEST_CASE("what is durable is known to readers too", "", NativePlatform
 TEMPLATE_TEST_CASE("a reader outlives its writer and follows the next one", "", NativePlatform,
                    MemoryPlatform) {
     World<TestType> world;
-    auto log = std::make_unique<BasicLog<TestType>>(world.open(small()));
-    send(*log, 0, 1000);
+    auto log = std::make_unique<BasicLog<TestType>>(world.open(small));
+    send_numbers(*log, 0, 1000);
     auto reader = world.attach();
-    auto topic = numbers(reader);
+    auto topic = numbers_topic(reader);
     auto consumer = topic.consumer();
     CHECK(consumer.poll(0ns, 10'000).size() == 1000);
     for (std::int64_t life = 1; life < 4; ++life) {
         log.reset();
-        CHECK(values_of(topic.replay()) == range(1000 * life));
+        CHECK(values_of(topic.replay()) == range(0, 1000 * life));
         CHECK(consumer.poll(1ms).empty());
-        log = std::make_unique<BasicLog<TestType>>(world.open(small()));
-        CHECK(values_of(topic.replay()) == range(1000 * life));
-        send(*log, 1000 * life, 1000 * (life + 1));
+        log = std::make_unique<BasicLog<TestType>>(world.open(small));
+        CHECK(values_of(topic.replay()) == range(0, 1000 * life));
+        send_numbers(*log, 1000 * life, 1000 * (life + 1));
         CHECK(consumer.poll(0ns, 10'000).size() == 1000);
-        CHECK(values_of(topic.replay()) == range(1000 * (life + 1)));
+        CHECK(values_of(topic.replay()) == range(0, 1000 * (life + 1)));
     }
 }
 
 TEST_CASE("a reader of another process's dead log finds what recovery will, and its successor") {
     World<MemoryPlatform> world;
-    auto log = world.open(small());
-    send(log, 0, 50);
+    auto log = world.open(small);
+    send_numbers(log, 0, 50);
     // The process dies between the claim of a record and its publication, while another goes on.
     auto topic = log.topic<std::string, std::int64_t>("numbers");
     std::optional<MemoryPlatform> dead;
@@ -163,25 +144,25 @@ TEST_CASE("a reader of another process's dead log finds what recovery will, and 
         int stores = 0;
         MemoryPlatform::StoreHook const hook{[&](std::byte const*, std::size_t) {
             if (++stores != 2) return;
-            send(log, 51, 60);
+            send_numbers(log, 51, 60);
             dead = world.machine.platform.after_process_death();
         }};
         topic.producer().send("k", 50);
     }
     REQUIRE(dead);
     MemoryLog reader{world.path, {.read_only = true}, *dead};
-    auto read = numbers(reader);
+    auto read = numbers_topic(reader);
     auto consumer = read.consumer();
     CHECK(read.end_offset() == Offset{60});
     CHECK(consumer.poll(0ns).size() == 59);  // record 50 never came to be
     CHECK(consumer.position(0) == Offset{60});
     CHECK(consumer.lag() == 0);
 
-    MemoryLog successor{world.path, small(), *dead};
+    MemoryLog successor{world.path, small, *dead};
     REQUIRE(successor.recovery().partitions.size() == 1);
     CHECK(successor.recovery().partitions[0].records_voided == 1);
-    CHECK(values_of(numbers(successor).replay()) == values_of(read.replay()));
-    send(successor, 60, 70);
+    CHECK(values_of(numbers_topic(successor).replay()) == values_of(read.replay()));
+    send_numbers(successor, 60, 70);
     auto const polled = consumer.poll(0ns);
     REQUIRE(polled.size() == 10);
     CHECK(polled[0].offset() == Offset{60});
@@ -190,34 +171,34 @@ TEST_CASE("a reader of another process's dead log finds what recovery will, and 
 
 TEST_CASE("a reader of a log that lost its tail to a power cut sees the prefix") {
     World<MemoryPlatform> world;
-    auto log = world.open(small());
-    auto topic = numbers(log, {.sync = Sync::never});
-    send(log, 0, 20);
+    auto log = world.open(small);
+    auto topic = numbers_topic(log, {.sync = Sync::never});
+    send_numbers(log, 0, 20);
     topic.flush();
-    send(log, 20, 40);
+    send_numbers(log, 20, 40);
     auto const machine = world.machine.platform.after_power_loss();
     MemoryLog reader{world.path, {.read_only = true}, machine};
-    auto read = numbers(reader);
-    CHECK(values_of(read.replay()) == range(20));
+    auto read = numbers_topic(reader);
+    CHECK(values_of(read.replay()) == range(0, 20));
     auto consumer = read.consumer();
     CHECK(consumer.poll(0ns).size() == 20);
-    MemoryLog successor{world.path, small(), machine};
-    send(successor, 20, 25);
+    MemoryLog successor{world.path, small, machine};
+    send_numbers(successor, 20, 25);
     CHECK(consumer.poll(0ns).size() == 5);
-    CHECK(values_of(read.replay()) == range(25));
+    CHECK(values_of(read.replay()) == range(0, 25));
 }
 
 TEST_CASE("a reader whose position the log lost is told so") {
     World<MemoryPlatform> world;
-    auto log = world.open(small());
-    auto topic = numbers(log, {.sync = Sync::never});
-    send(log, 0, 20);
+    auto log = world.open(small);
+    auto topic = numbers_topic(log, {.sync = Sync::never});
+    send_numbers(log, 0, 20);
     auto consumer = topic.consumer({.group = "g"});
     (void)consumer.poll(0ns);
     consumer.commit();
     auto const machine = world.machine.platform.after_power_loss();
     MemoryLog reader{world.path, {.read_only = true}, machine};
-    auto read = numbers(reader).consumer({.group = "g"});
+    auto read = numbers_topic(reader).consumer({.group = "g"});
     CHECK(read.committed(0) == Offset{20});
     CHECK(code_of([&] { (void)read.poll(0ns); }) == Errc::log_truncated);
     read.seek_to_beginning();
@@ -227,8 +208,8 @@ TEST_CASE("a reader whose position the log lost is told so") {
 TEST_CASE("reading changes no byte, also where a writer died") {
     World<NativePlatform> world;
     Child writer{[&](Child const& parent) {
-        auto log = world.open(small());
-        send(log, 0, 3000);
+        auto log = world.open(small);
+        send_numbers(log, 0, 3000);
         parent.say();
         parent.hear();
     }};
@@ -237,8 +218,8 @@ TEST_CASE("reading changes no byte, also where a writer died") {
     auto const before = files_below(world.path);
     {
         auto reader = world.attach();
-        CHECK(values_of(numbers(reader).replay()) == range(3000));
-        auto consumer = numbers(reader).consumer({.group = "g"});
+        CHECK(values_of(numbers_topic(reader).replay()) == range(0, 3000));
+        auto consumer = numbers_topic(reader).consumer({.group = "g"});
         CHECK(consumer.poll(0ns).size() == 500);
         reader.close();
     }
@@ -248,8 +229,8 @@ TEST_CASE("reading changes no byte, also where a writer died") {
 TEST_CASE("a reader needs no permission to write") {
     World<NativePlatform> world;
     {
-        auto log = world.open(small());
-        send(log, 0, 1000);
+        auto log = world.open(small);
+        send_numbers(log, 0, 1000);
     }
     using std::filesystem::perms;
     auto const set = [&](perms files, perms directories) {
@@ -263,8 +244,9 @@ TEST_CASE("a reader needs no permission to write") {
     Child reader{[&](Child const&) {
         if (::geteuid() == 0 && ::setuid(65534) != 0) std::abort();
         auto log = world.attach();
-        if (values_of(numbers(log).replay()) != range(1000)) throw std::runtime_error{"differs"};
-        auto consumer = numbers(log).consumer({.group = "g"});
+        if (values_of(numbers_topic(log).replay()) != range(0, 1000))
+            throw std::runtime_error{"differs"};
+        auto consumer = numbers_topic(log).consumer({.group = "g"});
         if (consumer.poll(1ms).size() != 500) throw std::runtime_error{"polled otherwise"};
         if (code_of([&] { (void)world.open(); }) != Errc::permission_denied) {
             throw std::runtime_error{"opened for writing"};
@@ -282,7 +264,7 @@ TEST_CASE("another process reads while this one writes and rolls") {
     Child reader{[&](Child const& parent) {
         parent.hear();
         auto log = world.attach();
-        auto consumer = numbers(log).consumer();
+        auto consumer = numbers_topic(log).consumer();
         std::int64_t next = 0;
         while (next < count) {
             for (auto const& record : consumer.poll(20s)) {
@@ -290,10 +272,10 @@ TEST_CASE("another process reads while this one writes and rolls") {
             }
         }
         if (!consumer.poll(1ms).empty()) throw std::runtime_error{"more than was sent"};
-        if (sum_of(numbers(log)) != count * (count - 1) / 2) throw std::runtime_error{"sum"};
+        if (sum_of(numbers_topic(log)) != count * (count - 1) / 2) throw std::runtime_error{"sum"};
     }};
-    auto log = world.open(small());
-    auto producer = numbers(log).producer();
+    auto log = world.open(small);
+    auto producer = numbers_topic(log).producer();
     reader.say();
     for (std::int64_t i = 0; i < count; ++i) producer.send("k", i);
     CHECK(reader.join() == 0);
@@ -302,8 +284,8 @@ TEST_CASE("another process reads while this one writes and rolls") {
 TEST_CASE("this process reads what another writes, until it is killed, and what comes after") {
     World<NativePlatform> world;
     auto const write = [&](Child const& parent) {
-        auto log = world.open(small());
-        auto topic = numbers(log);
+        auto log = world.open(small);
+        auto topic = numbers_topic(log);
         auto next = static_cast<std::int64_t>(topic.end_offset().value());
         parent.say();
         for (;; ++next) topic.producer().send("k", next);
@@ -311,7 +293,7 @@ TEST_CASE("this process reads what another writes, until it is killed, and what 
     auto first = std::make_unique<Child>(write);
     first->hear();
     auto reader = world.attach();
-    auto topic = numbers(reader);
+    auto topic = numbers_topic(reader);
     auto consumer = topic.consumer();
     std::int64_t seen = 0;
     auto const read_until = [&](std::int64_t until) {
@@ -341,11 +323,11 @@ TEST_CASE("this process reads what another writes, until it is killed, and what 
 
 TEST_CASE("another process never sees a part of a batch") {
     World<NativePlatform> world;
-    auto log = world.open(small());
-    auto topic = numbers(log);
+    auto log = world.open(small);
+    auto topic = numbers_topic(log);
     Child reader{[&](Child const& parent) {
         auto attached = world.attach();
-        auto consumer = numbers(attached).consumer();
+        auto consumer = numbers_topic(attached).consumer();
         parent.say();
         std::int64_t count = 0;
         for (bool is_over = false; !is_over;) {
@@ -367,7 +349,7 @@ TEST_CASE("a reader that waits is woken soon, and does not spin") {
     auto const now = [] { return NativePlatform{}.steady_now().count(); };
     Child writer{[&](Child const& parent) {
         auto log = world.open();
-        auto topic = numbers(log);
+        auto topic = numbers_topic(log);
         topic.producer().send("k", 0);
         parent.say();
         parent.hear();
@@ -379,7 +361,7 @@ TEST_CASE("a reader that waits is woken soon, and does not spin") {
     }};
     writer.hear();
     auto reader = world.attach();
-    auto consumer = numbers(reader).consumer({.start = Start::latest});
+    auto consumer = numbers_topic(reader).consumer({.start = Start::latest});
     auto const processor_time = [] {
         timespec time{};
         ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
@@ -403,8 +385,8 @@ TEST_CASE("a reader that waits through the end of a writer hears from the next")
     World<NativePlatform> world;
     auto const write = [&](std::int64_t from, std::int64_t until) {
         return std::make_unique<Child>([&world, from, until](Child const& parent) {
-            auto log = world.open(small());
-            send(log, from, until);
+            auto log = world.open(small);
+            send_numbers(log, from, until);
             parent.say();
             parent.hear();
         });
@@ -412,7 +394,7 @@ TEST_CASE("a reader that waits through the end of a writer hears from the next")
     auto writer = write(0, 10);
     writer->hear();
     auto reader = world.attach();
-    auto consumer = numbers(reader).consumer();
+    auto consumer = numbers_topic(reader).consumer();
     CHECK(consumer.poll(0ns).size() == 10);
     for (bool const dies : {false, true}) {
         auto const from = static_cast<std::int64_t>(consumer.position(0).value());
@@ -436,9 +418,9 @@ TEST_CASE("a reader that waits through the end of a writer hears from the next")
 TEST_CASE("wakeup ends the wait of a reader beside a writer") {
     World<NativePlatform> world;
     auto log = world.open();
-    send(log, 0, 1);
+    send_numbers(log, 0, 1);
     auto reader = world.attach();
-    auto consumer = numbers(reader).consumer({.start = Start::latest});
+    auto consumer = numbers_topic(reader).consumer({.start = Start::latest});
     std::jthread const waker{[&] {
         std::this_thread::sleep_for(20ms);
         consumer.wakeup();
@@ -450,7 +432,7 @@ TEST_CASE("a writer in another process keeps this one out, until it dies") {
     World<NativePlatform> world;
     Child writer{[&](Child const& parent) {
         auto log = world.open();
-        send(log, 0, 5);
+        send_numbers(log, 0, 5);
         parent.say();
         parent.hear();
     }};
@@ -465,15 +447,15 @@ TEST_CASE("a writer in another process keeps this one out, until it dies") {
     REQUIRE(log.recovery().partitions.size() == 1);
     CHECK(log.recovery().partitions[0].ending == Ending::process_death);
     CHECK(log.recovery().partitions[0].end == Offset{5});
-    CHECK(values_of(numbers(log).replay()) == range(5));
-    send(log, 5, 7);
-    CHECK(values_of(numbers(log).replay()) == range(7));
+    CHECK(values_of(numbers_topic(log).replay()) == range(0, 5));
+    send_numbers(log, 5, 7);
+    CHECK(values_of(numbers_topic(log).replay()) == range(0, 7));
 }
 
 TEST_CASE("a child that was forked does not keep its parent's lock") {
     World<NativePlatform> world;
     auto log = std::make_unique<Log>(world.open());
-    send(*log, 0, 1);
+    send_numbers(*log, 0, 1);
     Child bystander{[](Child const& parent) { parent.hear(); }};
     log.reset();
     CHECK(code_of([&] { (void)world.open(); }) == Errc::ok);
@@ -483,13 +465,13 @@ TEST_CASE("a child that was forked does not keep its parent's lock") {
 
 TEST_CASE("many readers at once disturb neither the writer nor each other") {
     World<NativePlatform> world;
-    auto log = world.open(small());
-    auto topic = numbers(log);
+    auto log = world.open(small);
+    auto topic = numbers_topic(log);
     std::vector<std::unique_ptr<Child>> readers;
     for (int i = 0; i < 4; ++i) {
         readers.push_back(std::make_unique<Child>([&](Child const& parent) {
             auto attached = world.attach();
-            auto read = numbers(attached);
+            auto read = numbers_topic(attached);
             parent.say();
             std::int64_t last = 0;
             while (last < 5000) {
@@ -506,7 +488,7 @@ TEST_CASE("many readers at once disturb neither the writer nor each other") {
         }));
         readers.back()->hear();
     }
-    send(log, 0, 5000);
+    send_numbers(log, 0, 5000);
     CHECK(topic.end_offset() == Offset{5000});
     for (auto const& reader : readers) CHECK(reader->join() == 0);
 }

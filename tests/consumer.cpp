@@ -29,7 +29,7 @@ using Ints = std::vector<int>;
 constexpr auto for_ever = std::chrono::nanoseconds::max();
 
 template <class P>
-auto numbers(BasicLog<P>& log, TopicOptions const& options = {}) {
+auto ints(BasicLog<P>& log, TopicOptions const& options = {}) {
     return log.template topic<std::string, int>("numbers", options);
 }
 
@@ -63,7 +63,7 @@ TEMPLATE_TEST_CASE("without a committed position it starts where it is told", ""
                    MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log);
+    auto topic = ints(log);
     send(topic, 0, 3);
     auto earliest = topic.consumer();
     auto latest = topic.consumer({.start = Start::latest});
@@ -83,7 +83,7 @@ TEMPLATE_TEST_CASE(
     "", NativePlatform, MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log, {.partitions = 2});
+    auto topic = ints(log, {.partitions = 2});
     send(topic, 0, 4, {.partition = 0});
     {
         auto consumer = topic.consumer({.group = "g"});
@@ -106,7 +106,7 @@ TEMPLATE_TEST_CASE("a group goes on where it has committed, in this life and the
     World<TestType> world;
     {
         auto log = world.open();
-        auto topic = numbers(log);
+        auto topic = ints(log);
         send(topic, 0, 10);
         {
             auto consumer = topic.consumer({.group = "g"});
@@ -123,7 +123,7 @@ TEMPLATE_TEST_CASE("a group goes on where it has committed, in this life and the
                             .poll(0ns, 1)) == Ints{4});
     }
     auto log = world.open();
-    auto topic = numbers(log);
+    auto topic = ints(log);
     auto consumer = topic.consumer({.group = "g"});
     CHECK(consumer.committed(0) == Offset{4});
     CHECK(consumer.lag() == 6);
@@ -134,7 +134,7 @@ TEMPLATE_TEST_CASE("committing a record covers it and what is before it in its p
                    NativePlatform, MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log, {.partitions = 2});
+    auto topic = ints(log, {.partitions = 2});
     send(topic, 0, 5, {.partition = 0});
     send(topic, 5, 10, {.partition = 1});
     auto consumer = topic.consumer({.group = "g"});
@@ -161,7 +161,7 @@ TEMPLATE_TEST_CASE("a group has one live consumer, and is free again behind it",
                    MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log);
+    auto topic = ints(log);
     using C = BasicConsumer<std::string, int, TestType>;
     auto first = std::make_unique<C>(topic.consumer({.group = "g"}));
     auto const second = error_of([&] { (void)topic.consumer({.group = "g"}); });
@@ -190,7 +190,7 @@ TEMPLATE_TEST_CASE("a group has one live consumer, and is free again behind it",
 TEMPLATE_TEST_CASE("a group that could not be opened is free", "", NativePlatform, MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log);
+    auto topic = ints(log);
     topic.consumer({.group = "g"}).commit();
     auto file = world.directory("groups", "g").open_file("numbers", Access::write);
     flip(file, 30);
@@ -205,7 +205,7 @@ TEMPLATE_TEST_CASE("a group that could not be opened is free", "", NativePlatfor
 TEMPLATE_TEST_CASE("who may not commit is told why", "", NativePlatform, MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log);
+    auto topic = ints(log);
     send(topic, 0, 3);
     auto loner = topic.consumer();
     auto const record = loner.poll(0ns, 1)[0];
@@ -228,7 +228,7 @@ TEMPLATE_TEST_CASE("who may not commit is told why", "", NativePlatform, MemoryP
 TEST_CASE("a commit that fails commits nothing") {
     World<MemoryPlatform> world;
     auto log = world.open();
-    auto topic = numbers(log);
+    auto topic = ints(log);
     send(topic, 0, 5);
     auto consumer = topic.consumer({.group = "g"});
     (void)consumer.poll(0ns, 2);
@@ -250,7 +250,7 @@ TEST_CASE("a commit that fails commits nothing") {
 TEST_CASE("a committed position survives the process, and power loss once commit returned") {
     World<MemoryPlatform> world;
     auto log = world.open();
-    auto topic = numbers(log, {.sync = Sync::always});
+    auto topic = ints(log, {.sync = Sync::always});
     send(topic, 0, 5);
     auto consumer = topic.consumer({.group = "g"});
     (void)consumer.poll(0ns, 3);
@@ -258,7 +258,7 @@ TEST_CASE("a committed position survives the process, and power loss once commit
     for (auto const& machine : {world.machine.platform.after_process_death(),
                                 world.machine.platform.after_power_loss()}) {
         MemoryLog next{world.path, {}, machine};
-        auto again = numbers(next).consumer({.group = "g"});
+        auto again = ints(next).consumer({.group = "g"});
         CHECK(again.committed(0) == Offset{3});
         CHECK(values_of(again.poll(0ns)) == Ints{3, 4});
     }
@@ -269,7 +269,7 @@ TEST_CASE("a committed position survives the process, and power loss once commit
 TEMPLATE_TEST_CASE("it goes where it is sent", "", NativePlatform, MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log, {.partitions = 2});
+    auto topic = ints(log, {.partitions = 2});
     for (int i = 0; i < 10; ++i) {
         send(topic, i, i + 1,
              {.timestamp = Timestamp{1'000s} + i * 1s,
@@ -301,7 +301,7 @@ TEMPLATE_TEST_CASE("beyond the end it is told so until a seek, with the partitio
                    "", NativePlatform, MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log, {.partitions = 2});
+    auto topic = ints(log, {.partitions = 2});
     send(topic, 0, 3, {.partition = 1});
     auto consumer = topic.consumer({.group = "g"});
     consumer.seek(1, Offset{5});
@@ -358,7 +358,7 @@ TEMPLATE_TEST_CASE("a poll looks at least once and takes at most what it is told
                    NativePlatform, MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log);
+    auto topic = ints(log);
     send(topic, 0, 1200);
     auto consumer = topic.consumer();
     CHECK(consumer.poll(0ns, 0).empty());
@@ -376,7 +376,7 @@ TEMPLATE_TEST_CASE("a poll of nothing takes its time and no more", "", NativePla
     World<TestType> world;
     auto log = world.open();
     auto const& platform = world.machine.platform;
-    auto consumer = numbers(log).consumer();
+    auto consumer = ints(log).consumer();
     auto const start = platform.steady_now();
     CHECK(consumer.poll(50ms).empty());
     auto const passed = platform.steady_now() - start;
@@ -387,14 +387,14 @@ TEMPLATE_TEST_CASE("a poll of nothing takes its time and no more", "", NativePla
 TEST_CASE("on a machine without threads a wait without end is told") {
     World<MemoryPlatform> world;
     auto log = world.open();
-    auto consumer = numbers(log).consumer();
+    auto consumer = ints(log).consumer();
     CHECK(code_of([&] { (void)consumer.poll(for_ever); }) == Errc::invalid_argument);
 }
 
 TEST_CASE("a poll sleeps until there is a record") {
     World<NativePlatform> world;
     auto log = world.open();
-    auto topic = numbers(log, {.partitions = 3});
+    auto topic = ints(log, {.partitions = 3});
     for (bool const endless : {false, true}) {
         auto consumer = topic.consumer({.start = Start::latest});
         std::jthread const sender{[&] {
@@ -411,7 +411,7 @@ TEST_CASE("a poll sleeps until there is a record") {
 TEST_CASE("consumers that sleep miss no record, however often") {
     World<NativePlatform> world;
     auto log = world.open();
-    auto topic = numbers(log);
+    auto topic = ints(log);
     constexpr int count = 3000;
     std::array<std::atomic<int>, 2> seen{};
     {
@@ -438,7 +438,7 @@ TEST_CASE("consumers that sleep miss no record, however often") {
 TEST_CASE("wakeup ends a poll that sleeps, from another thread") {
     World<NativePlatform> world;
     auto log = world.open();
-    auto consumer = numbers(log).consumer();
+    auto consumer = ints(log).consumer();
     for (int i = 0; i < 20; ++i) {
         std::jthread const waker{[&, i] {
             if (i % 2 != 0) std::this_thread::sleep_for(2ms);
@@ -452,7 +452,7 @@ TEMPLATE_TEST_CASE("wakeup before a poll ends that one poll, which looks all the
                    NativePlatform, MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log);
+    auto topic = ints(log);
     auto consumer = topic.consumer();
     consumer.wakeup();
     consumer.wakeup();
@@ -471,7 +471,7 @@ TEMPLATE_TEST_CASE("wakeup before a poll ends that one poll, which looks all the
 TEST_CASE("closing the log ends a poll that waits") {
     World<NativePlatform> world;
     auto log = world.open();
-    auto consumer = numbers(log).consumer();
+    auto consumer = ints(log).consumer();
     std::jthread const closer{[&] {
         std::this_thread::sleep_for(20ms);
         log.close();
@@ -484,7 +484,7 @@ TEST_CASE("closing the log ends a poll that waits") {
 TEMPLATE_TEST_CASE("no partition starves another", "", NativePlatform, MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log, {.partitions = 4});
+    auto topic = ints(log, {.partitions = 4});
     for (std::uint32_t p = 0; p < 4; ++p) send(topic, 0, 1000, {.partition = p});
     auto consumer = topic.consumer();
     std::array<int, 4> seen{};
@@ -519,7 +519,7 @@ TEMPLATE_TEST_CASE("what is wrong with one partition loses no record of another 
                    NativePlatform, MemoryPlatform) {
     World<TestType> world;
     auto log = world.open();
-    auto topic = numbers(log, {.partitions = 2});
+    auto topic = ints(log, {.partitions = 2});
     send(topic, 0, 3, {.partition = 0});
     auto consumer = topic.consumer();
     consumer.seek(1, Offset{9});
@@ -546,7 +546,7 @@ TEMPLATE_TEST_CASE("polled records stay, whatever becomes of their consumer", ""
     CHECK(polled.empty());
     {
         auto log = world.open();
-        auto topic = numbers(log);
+        auto topic = ints(log);
         send(topic, 0, 3);
         auto consumer = topic.consumer();
         polled = consumer.poll(0ns);
@@ -572,7 +572,7 @@ struct Loss {
 
     Loss() {
         auto log = world.open();
-        auto topic = numbers(log, {.sync = Sync::never});
+        auto topic = ints(log, {.sync = Sync::never});
         send(topic, 0, 2);
         topic.flush();
         send(topic, 2, 6);
@@ -590,7 +590,7 @@ struct Loss {
 TEST_CASE("a position beyond what power loss left is told, and repeats until a seek") {
     Loss const loss;
     auto log = loss.open();
-    auto topic = numbers(log);
+    auto topic = ints(log);
     REQUIRE(topic.end_offset() == Offset{2});
     auto consumer = topic.consumer({.group = "g"});
     CHECK(consumer.committed(0) == Offset{5});
@@ -614,7 +614,7 @@ TEST_CASE("a position beyond what power loss left is told, and repeats until a s
 TEST_CASE("a position is stale also where other records have taken its offsets") {
     Loss const loss;
     auto log = loss.open();
-    auto topic = numbers(log);
+    auto topic = ints(log);
     SECTION("before the consumer was made") { send(topic, 100, 110); }
     auto consumer = topic.consumer({.group = "g"});
     SECTION("afterwards") {
@@ -634,7 +634,7 @@ TEST_CASE("a position is stale also where other records have taken its offsets")
     log.close();
 
     auto next = loss.open();
-    auto again = numbers(next).consumer({.group = "g"});
+    auto again = ints(next).consumer({.group = "g"});
     CHECK(again.committed(0) == Offset{3});
     CHECK(values_of(again.poll(0ns, 1)) == Ints{101});
 }
@@ -643,7 +643,7 @@ TEST_CASE("committing the rest does not make a stale position good") {
     World<MemoryPlatform> world;
     {
         auto log = world.open();
-        auto topic = numbers(log, {.partitions = 2, .sync = Sync::never});
+        auto topic = ints(log, {.partitions = 2, .sync = Sync::never});
         send(topic, 0, 4, {.partition = 0});
         send(topic, 0, 4, {.partition = 1});
         topic.partition(1).flush();
@@ -653,7 +653,7 @@ TEST_CASE("committing the rest does not make a stale position good") {
         world.machine.platform = world.machine.platform.after_power_loss();
     }
     auto log = world.open();
-    auto topic = numbers(log);
+    auto topic = ints(log);
     REQUIRE(topic.end_offset(0) == Offset{0});
     REQUIRE(topic.end_offset(1) == Offset{4});
     {
@@ -681,7 +681,7 @@ TEST_CASE("positions at what was durable are as good as ever after power loss") 
     World<MemoryPlatform> world;
     {
         auto log = world.open();
-        auto topic = numbers(log, {.sync = Sync::always});
+        auto topic = ints(log, {.sync = Sync::always});
         send(topic, 0, 6);
         auto consumer = topic.consumer({.group = "g"});
         (void)consumer.poll(0ns, 6);
@@ -690,7 +690,7 @@ TEST_CASE("positions at what was durable are as good as ever after power loss") 
     }
     for (int life = 0; life < 3; ++life) {
         auto log = world.open();
-        auto topic = numbers(log);
+        auto topic = ints(log);
         auto consumer = topic.consumer({.group = "g"});
         CHECK(consumer.poll(0ns).empty());
         send(topic, life, life + 1);
@@ -703,13 +703,13 @@ TEST_CASE("positions at what was durable are as good as ever after power loss") 
 TEST_CASE("after the death of the process alone no position is stale") {
     World<MemoryPlatform> world;
     auto log = world.open();
-    auto topic = numbers(log, {.sync = Sync::never});
+    auto topic = ints(log, {.sync = Sync::never});
     send(topic, 0, 6);
     auto consumer = topic.consumer({.group = "g"});
     (void)consumer.poll(0ns, 5);
     consumer.commit();
     MemoryLog next{world.path, {}, world.machine.platform.after_process_death()};
-    auto again = numbers(next);
+    auto again = ints(next);
     send(again, 6, 8);
     CHECK(values_of(again.consumer({.group = "g"}).poll(0ns)) == Ints{5, 6, 7});
 }

@@ -28,9 +28,9 @@ struct Expected {
     [[nodiscard]] bool operator==(Expected const&) const = default;
 };
 
-class Life {
+class RandomLife {
 public:
-    explicit Life(std::uint64_t seed) : random_{seed}, machine_{seed} { open(); }
+    explicit RandomLife(std::uint64_t seed) : random_{seed}, machine_{seed} { open(); }
 
     void step() {
         switch (below(12)) {
@@ -182,7 +182,7 @@ TEST_CASE("ARandomLifeAgreesWithAPlainVector") {
     std::uint64_t const seeds = 200 * effort();
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
         INFO("seed " << seed);
-        Life life{seed};
+        RandomLife life{seed};
         for (int i = 0; i < 250; ++i) life.step();
         life.compare_all();
     }

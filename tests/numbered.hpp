@@ -15,6 +15,25 @@ namespace annals::test {
 
 inline LogOptions const small{.segment_bytes = std::uint64_t{64} << 10};
 
+/// A topic whose values are numbers: each its own offset, where nobody removes any.
+template <class P>
+[[nodiscard]] auto numbers_topic(BasicLog<P>& log, TopicOptions const& options = {}) {
+    return log.template topic<std::string, std::int64_t>("numbers", options);
+}
+
+/// Sends the numbers from `from` up to `until` there.
+template <class P>
+void send_numbers(BasicLog<P>& log, std::int64_t from, std::int64_t until) {
+    auto producer = numbers_topic(log).producer();
+    for (std::int64_t i = from; i < until; ++i) producer.send("k", i);
+}
+
+[[nodiscard]] inline std::vector<std::int64_t> range(std::int64_t from, std::int64_t until) {
+    std::vector<std::int64_t> values;
+    for (std::int64_t i = from; i < until; ++i) values.push_back(i);
+    return values;
+}
+
 /// Sends records of 8 KB whose values begin with their offsets: seven fill a segment.
 template <class Topic>
 void send(Topic const& topic, unsigned count, SendOptions const& options = {}) {

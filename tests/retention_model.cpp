@@ -22,9 +22,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-class Life {
+class RandomLifeWithLimits {
 public:
-    explicit Life(std::uint64_t seed) : random_{seed}, machine_{seed} {
+    explicit RandomLifeWithLimits(std::uint64_t seed) : random_{seed}, machine_{seed} {
         if (below(2) == 0) limits_.retention_age = 1h * (1 + below(5));
         if (below(2) == 0) limits_.retention_bytes = (std::uint64_t{64} << 10) * (1 + below(5));
         if (below(2) == 0) limits_.retention_records = 1 + below(60);
@@ -229,7 +229,7 @@ TEST_CASE("a random life with limits agrees with a plain vector") {
     std::uint64_t const seeds = 60 * effort();
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
         INFO("seed " << seed);
-        Life life{seed};
+        RandomLifeWithLimits life{seed};
         for (int i = 0; i < 200; ++i) life.step();
         life.end();
     }

@@ -11,8 +11,7 @@ using namespace annals::test;
 
 namespace {
 
-std::string const segment_path = "topics/t/0/00000003.seg";
-std::string const control_path = "topics/t/0/control";
+std::string const active_path = "topics/t/0/00000003.seg";
 
 /// Where the log was closed, in its active segment.
 std::uint64_t clean_end(MemoryPlatform const& machine) {
@@ -36,9 +35,9 @@ TEST_CASE("garbage behind the clean end that looks like a frame is no part of th
             header.detail = 1'000'000'000;
             std::string const frame{as_text(format::bytes_of(header))};
             judge_damaged(log.machine(), log.truth(),
-                          {segment_path,
+                          {active_path,
                            "state " + std::to_string(state) + ", length " + std::to_string(length),
-                           [&](auto& machine) { patch(machine, segment_path, end, frame); }},
+                           [&](auto& machine) { patch(machine, active_path, end, frame); }},
                           tally);
         }
     }

@@ -14,7 +14,6 @@ namespace {
 
 std::string const segment_path = "topics/t/0/00000001.seg";
 std::string const index_path = "topics/t/0/00000001.idx";
-std::string const control_path = "topics/t/0/control";
 
 /// An index that passes its check, and leads elsewhere.
 std::string lying_index(MemoryPlatform const& machine) {

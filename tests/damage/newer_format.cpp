@@ -74,7 +74,7 @@ TEST_CASE("a newer minor version with compatible features is read") {
     };
     put("log.meta", format::LogMeta{});
     put("topics/t/topic.meta", format::TopicMetaHead{});
-    put("topics/t/0/control", format::ControlHeader{});
+    put(control_path, format::ControlHeader{});
     put("topics/t/0/00000001.seg", format::SegmentHeader{});
     put("topics/t/0/00000001.idx", format::IndexHead{});
     put("groups/g/t", format::PositionsHead{});

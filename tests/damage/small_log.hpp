@@ -28,6 +28,7 @@ struct Sent {
 };
 
 inline constexpr std::uint32_t small_log_partitions = 2;
+inline std::string const control_path = "topics/t/0/control";
 
 /// What a log must hold. Offsets from `durable` on may be missing, as a tail and in silence.
 struct Truth {

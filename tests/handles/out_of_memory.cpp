@@ -71,9 +71,9 @@ struct annals::Codec<Text> {
 
 namespace {
 
-using Texts = Topic<std::string, Text>;
+using OwnTexts = Topic<std::string, Text>;
 
-constexpr std::uint64_t for_ever = ~std::uint64_t{0};
+constexpr std::uint64_t all_of_them = ~std::uint64_t{0};
 
 /// What a call that ran out of memory came to.
 struct Outcome {
@@ -108,14 +108,14 @@ struct FolderInMemory {
 };
 
 /// A log without a keeper, so that all its work is done by whoever calls; and what was sent to it.
-struct Life {
+struct ShortLife {
     FolderInMemory folder{};
     World<NativePlatform> world{};
     std::optional<Log> log{};
-    std::optional<Texts> topic{};
+    std::optional<OwnTexts> topic{};
     std::vector<std::string> sent{};
 
-    explicit Life(Sync sync = Sync::never) { open(sync); }
+    explicit ShortLife(Sync sync = Sync::never) { open(sync); }
 
     void open(std::optional<Sync> sync = {}) {
         log.reset();
@@ -158,12 +158,12 @@ template <class Prepare, class Act, class Judge>
 std::uint64_t at_each_allocation(Prepare const& prepare, Act const& act, Judge const& judge,
                                  Sync sync = Sync::never) {
     std::uint64_t most = 0;
-    for (std::uint64_t const failures : {std::uint64_t{1}, for_ever}) {
+    for (std::uint64_t const failures : {std::uint64_t{1}, all_of_them}) {
         std::uint64_t const stride = effort() > 1 ? 1 : 3;  // where there are many
         std::uint64_t n = 0;
         for (bool goes_on = true; goes_on; n += n < 64 ? 1 : stride) {
             CAPTURE(n, failures);
-            Life life{sync};
+            ShortLife life{sync};
             prepare(life);
             Outcome const outcome = with_memory_for(n, failures, [&] { act(life); });
             goes_on = outcome.has_failed;
@@ -177,7 +177,7 @@ std::uint64_t at_each_allocation(Prepare const& prepare, Act const& act, Judge c
     return most - 1;
 }
 
-auto const nothing = [](Life&) {};
+auto const nothing = [](ShortLife&) {};
 
 }  // namespace
 
@@ -185,11 +185,11 @@ TEST_CASE("without memory a send sends nothing: the first of a life, in each kin
     for (Sync const sync : {Sync::never, Sync::always}) {
         auto const needed = at_each_allocation(
             nothing,
-            [](Life& life) {
+            [](ShortLife& life) {
                 Text const text{life.next()};
                 life.topic->producer().send("k", text, {.partition = 0});
             },
-            [](Life& life, Outcome const& outcome) {
+            [](ShortLife& life, Outcome const& outcome) {
                 if (!outcome.has_thrown) life.sent.push_back(life.next());
             },
             sync);
@@ -200,14 +200,14 @@ TEST_CASE("without memory a send sends nothing: the first of a life, in each kin
 TEST_CASE("without memory a send that rolls sends nothing") {
     for (Sync const sync : {Sync::never, Sync::interval, Sync::always}) {
         auto const needed = at_each_allocation(
-            [](Life& life) {
+            [](ShortLife& life) {
                 for (int i = 0; i < 12; ++i) life.send();
             },
-            [](Life& life) {
+            [](ShortLife& life) {
                 Text const text{life.next()};
                 life.topic->producer().send("k", text, {.partition = 0});
             },
-            [](Life& life, Outcome const& outcome) {
+            [](ShortLife& life, Outcome const& outcome) {
                 if (!outcome.has_thrown) life.sent.push_back(life.next());
             },
             sync);
@@ -218,7 +218,7 @@ TEST_CASE("without memory a send that rolls sends nothing") {
 TEST_CASE("without memory the first send after a restart, or after a death, sends nothing") {
     bool const dies = GENERATE(false, true);
     auto const needed = at_each_allocation(
-        [&](Life& life) {
+        [&](ShortLife& life) {
             for (int i = 0; i < 3; ++i) life.send();
             if (dies) {
                 // A copy of the files is what a dead machine leaves.
@@ -232,11 +232,11 @@ TEST_CASE("without memory the first send after a restart, or after a death, send
             }
             life.open();
         },
-        [](Life& life) {
+        [](ShortLife& life) {
             Text const text{life.next()};
             life.topic->producer().send("k", text, {.partition = 0});
         },
-        [](Life& life, Outcome const& outcome) {
+        [](ShortLife& life, Outcome const& outcome) {
             if (!outcome.has_thrown) life.sent.push_back(life.next());
         });
     CHECK(needed > 0);
@@ -246,8 +246,8 @@ TEST_CASE("without memory a batch is sent as a whole or not at all") {
     std::vector<Text> const batch(3, Text{"batch"});
     auto const needed = at_each_allocation(
         nothing,
-        [&](Life& life) { life.topic->producer().send_batch("k", batch, {.partition = 0}); },
-        [](Life& life, Outcome const& outcome) {
+        [&](ShortLife& life) { life.topic->producer().send_batch("k", batch, {.partition = 0}); },
+        [](ShortLife& life, Outcome const& outcome) {
             if (!outcome.has_thrown) life.sent.insert(life.sent.end(), 3, "batch");
         });
     CHECK(needed > 0);
@@ -260,18 +260,18 @@ TEST_CASE("without memory a poll loses no record") {
         for (auto const& record : records) polled.push_back(record.value().text);
     };
     auto const needed = at_each_allocation(
-        [&](Life& life) {
+        [&](ShortLife& life) {
             for (int i = 0; i < 20; ++i) life.send();
             consumer.emplace(life.topic->consumer());
             polled.clear();
             polled.reserve(20);
         },
-        [&](Life&) {
+        [&](ShortLife&) {
             auto const records = consumer->poll(0ns);
             failing = 0;  // what is done with them is not the log's
             keep(records);
         },
-        [&](Life& life, Outcome const&) {
+        [&](ShortLife& life, Outcome const&) {
             keep(consumer->poll(0ns));
             CHECK(polled == life.sent);
         });
@@ -280,24 +280,24 @@ TEST_CASE("without memory a poll loses no record") {
 
 TEST_CASE("without memory nothing is lost or wrong in a replay") {
     auto const needed = at_each_allocation(
-        [](Life& life) {
+        [](ShortLife& life) {
             for (int i = 0; i < 20; ++i) life.send();
         },
-        [](Life& life) {
+        [](ShortLife& life) {
             std::uint64_t count = 0;
             for (auto const& record : life.topic->replay({.check = Check::always})) {
                 if (record.offset() != Offset{count++}) std::abort();
             }
             if (count != life.sent.size()) std::abort();
         },
-        [](Life&, Outcome const&) {});
+        [](ShortLife&, Outcome const&) {});
     CHECK(needed > 0);
 }
 
 TEST_CASE("without memory a commit commits, or leaves what was committed") {
     std::optional<Consumer<std::string, Text>> consumer;
     auto const needed = at_each_allocation(
-        [&](Life& life) {
+        [&](ShortLife& life) {
             consumer.reset();
             for (int i = 0; i < 4; ++i) life.send();
             consumer.emplace(life.topic->consumer({.group = "g"}));
@@ -305,8 +305,8 @@ TEST_CASE("without memory a commit commits, or leaves what was committed") {
             consumer->commit();
             (void)consumer->poll(0ns, 1);
         },
-        [&](Life&) { consumer->commit(); },
-        [&](Life& life, Outcome const& outcome) {
+        [&](ShortLife&) { consumer->commit(); },
+        [&](ShortLife& life, Outcome const& outcome) {
             std::uint64_t const position = outcome.has_thrown ? 1 : 2;
             CHECK(consumer->committed(0) == Offset{position});
             consumer.reset();
@@ -318,9 +318,9 @@ TEST_CASE("without memory a commit commits, or leaves what was committed") {
 
 TEST_CASE("without memory no consumer is made and its group is free") {
     auto const needed =
-        at_each_allocation([](Life& life) { life.send(); },
-                           [](Life& life) { (void)life.topic->consumer({.group = "g"}); },
-                           [](Life& life, Outcome const&) {
+        at_each_allocation([](ShortLife& life) { life.send(); },
+                           [](ShortLife& life) { (void)life.topic->consumer({.group = "g"}); },
+                           [](ShortLife& life, Outcome const&) {
                                auto consumer = life.topic->consumer({.group = "g"});
                                CHECK(consumer.poll(0ns).size() == 1);
                            });
@@ -329,13 +329,13 @@ TEST_CASE("without memory no consumer is made and its group is free") {
 
 TEST_CASE("without memory a log is not opened, and its lock is free") {
     auto const needed = at_each_allocation(
-        [](Life& life) {
+        [](ShortLife& life) {
             for (int i = 0; i < 3; ++i) life.send();
             life.topic.reset();
             life.log.reset();
         },
-        [](Life& life) { life.open(); },
-        [](Life& life, Outcome const&) {
+        [](ShortLife& life) { life.open(); },
+        [](ShortLife& life, Outcome const&) {
             life.topic.reset();
             life.log.reset();
             life.open();
@@ -346,10 +346,10 @@ TEST_CASE("without memory a log is not opened, and its lock is free") {
 TEST_CASE("without memory a topic is made as a whole or not at all") {
     auto const needed = at_each_allocation(
         nothing,
-        [](Life& life) {
+        [](ShortLife& life) {
             (void)life.log->topic<std::string, std::string>("new", {.partitions = 3});
         },
-        [](Life& life, Outcome const&) {
+        [](ShortLife& life, Outcome const&) {
             auto topic = life.log->topic<std::string, std::string>("new", {.partitions = 3});
             topic.producer().send("k", "v");
             CHECK(topic.replay().begin() != std::default_sentinel);
@@ -360,12 +360,12 @@ TEST_CASE("without memory a topic is made as a whole or not at all") {
 
 TEST_CASE("without memory a topic that was to be removed is there, or can be removed again") {
     auto const needed = at_each_allocation(
-        [](Life& life) {
+        [](ShortLife& life) {
             auto topic = life.log->topic<std::string, std::string>("old");
             topic.producer().send("k", "v");
         },
-        [](Life& life) { life.log->remove_topic("old"); },
-        [](Life& life, Outcome const&) {
+        [](ShortLife& life) { life.log->remove_topic("old"); },
+        [](ShortLife& life, Outcome const&) {
             (void)code_of([&] { life.log->remove_topic("old"); });
             CHECK(life.log->topics() == std::vector<std::string>{"texts"});
             auto topic = life.log->topic<std::string, std::string>("old");
@@ -378,11 +378,11 @@ TEST_CASE("without memory a topic that was to be removed is there, or can be rem
 
 TEST_CASE("a close needs no memory to free the lock and to refuse what is sent") {
     auto const needed = at_each_allocation(
-        [](Life& life) {
+        [](ShortLife& life) {
             for (int i = 0; i < 3; ++i) life.send();
         },
-        [](Life& life) { life.log->close(); },
-        [](Life& life, Outcome const&) {
+        [](ShortLife& life) { life.log->close(); },
+        [](ShortLife& life, Outcome const&) {
             CHECK(code_of([&] { life.topic->producer().send("k", {}); }) == Errc::closed);
             life.open();  // before the old handles go
         });
@@ -391,11 +391,11 @@ TEST_CASE("a close needs no memory to free the lock and to refuse what is sent")
 
 TEST_CASE("the destructor of a log needs no memory") {
     auto const needed = at_each_allocation(
-        [](Life& life) {
+        [](ShortLife& life) {
             for (int i = 0; i < 3; ++i) life.send();
         },
-        [](Life& life) { life.log.reset(); },
-        [](Life& life, Outcome const& outcome) {
+        [](ShortLife& life) { life.log.reset(); },
+        [](ShortLife& life, Outcome const& outcome) {
             CHECK_FALSE(outcome.has_thrown);
             CHECK(code_of([&] { life.topic->producer().send("k", {}); }) == Errc::closed);
             life.open();

@@ -30,7 +30,7 @@ namespace {
 
 using BytesTopic = Topic<Bytes, Bytes>;
 
-constexpr std::uint64_t small = 64 << 10;
+constexpr std::uint64_t segment_size = 64 << 10;
 
 /// Counted without opening another.
 std::size_t open_descriptors() {
@@ -144,7 +144,7 @@ std::string send_to_all(std::vector<BytesTopic> const& topics, char mark) {
 }
 
 /// How many records there are, each where it was sent.
-std::size_t count_in(std::vector<BytesTopic> const& topics) {
+std::size_t count_where_sent(std::vector<BytesTopic> const& topics) {
     std::size_t count = 0;
     for (auto const& topic : topics) {
         for (auto const& record : topic.replay()) {
@@ -171,14 +171,14 @@ TEST_CASE(
     std::size_t records = 0;
     for (int life = 0; life < 2; ++life) {
         auto const start = std::chrono::steady_clock::now();
-        auto log = world.open({.segment_bytes = small, .keeper = keeper});
+        auto log = world.open({.segment_bytes = segment_size, .keeper = keeper});
         std::chrono::duration<double> const opening = std::chrono::steady_clock::now() - start;
         auto const made = make_topics(log, topics, partitions);
         CHECK(open_descriptors() < idle + 5);  // idle clean partitions hold none
         for (int i = 0; i < 9; ++i, records += 1000) {
             REQUIRE(send_to_all(made, static_cast<char>('a' + i)) == "");
         }
-        CHECK(count_in(made) == records);
+        CHECK(count_where_sent(made) == records);
         log.close();
         if (life == 0) continue;
         note_figure("opening 1,000 partitions in " + std::to_string(topics) + " topics",
@@ -195,7 +195,8 @@ namespace {
 struct Unkept {
     Machine<NativePlatform> machine{};
     std::shared_ptr<storage::WriterContext<NativePlatform>> context =
-        std::make_shared<storage::WriterContext<NativePlatform>>(machine.platform, small, true);
+        std::make_shared<storage::WriterContext<NativePlatform>>(machine.platform, segment_size,
+                                                                 true);
     std::vector<std::shared_ptr<storage::PartitionState<NativePlatform>>> partitions{};
 
     Unkept() {
@@ -247,7 +248,7 @@ void require(bool holds, char const* what) {
 
 /// Everything that a program does with a log, each until it works; `failed` makes that possible.
 template <class Failed>
-void live(std::string const& path, Failed const& failed) {
+void live_on(std::string const& path, Failed const& failed) {
     std::optional<Log> log;
     std::optional<BytesTopic> topic;
     std::size_t sent = 0;
@@ -261,7 +262,7 @@ void live(std::string const& path, Failed const& failed) {
         auto const found = values_of(topic->replay()).size();
         require(found == sent, "records are missing");
     };
-    until_it_works([&] { log.emplace(path, LogOptions{.segment_bytes = small}); });
+    until_it_works([&] { log.emplace(path, LogOptions{.segment_bytes = segment_size}); });
     until_it_works([&] { topic.emplace(log->topic<Bytes, Bytes>("t", {.partitions = 2})); });
     until_it_works([&] { sent = (topic->end_offset(0).value() + topic->end_offset(1).value()); });
     for (std::uint32_t i = 0; i < 20; ++i, ++sent) {
@@ -290,7 +291,7 @@ TEST_CASE(
         for (rlim_t spare = 0; spare < 14; ++spare) {
             CAPTURE(life, spare);
             std::optional<FewDescriptors> few{spare};
-            live(world.path, [&](Error const& error) {
+            live_on(world.path, [&](Error const& error) {
                 CHECK(error.code() == Errc::io_error);
                 CHECK(error.system_code() == EMFILE);
                 ++failures;
@@ -318,7 +319,7 @@ TEST_CASE("with too little memory to map each call says so and loses nothing") {
         int const outcome = outcome_in_child([&] {
             bool failed = false;
             std::optional<Limit> limit{std::in_place, RLIMIT_AS, used() + room};
-            live(world.path, [&](Error const& error) {
+            live_on(world.path, [&](Error const& error) {
                 failed = true;
                 limit.reset();
                 bool const is_memory = error.system_code() == ENOMEM ||

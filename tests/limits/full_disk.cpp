@@ -20,10 +20,10 @@ namespace {
 
 constexpr std::uint32_t partitions = 2;
 
-using BytesTopic = BasicTopic<Bytes, Bytes, MemoryPlatform>;
+using MemoryTopic = BasicTopic<Bytes, Bytes, MemoryPlatform>;
 
 /// What is in a partition, by the first letters of the values.
-std::string text_in(BytesTopic const& topic, std::uint32_t partition) {
+std::string text_in(MemoryTopic const& topic, std::uint32_t partition) {
     std::string text;
     for (auto const& record : topic.replay({.partition = partition, .check = Check::always})) {
         text += as_text(record.value()).substr(0, 1);
@@ -139,7 +139,7 @@ private:
     Sync sync_;
     World<MemoryPlatform> world_{};
     std::optional<MemoryLog> log_{};
-    std::optional<BytesTopic> topic_{};
+    std::optional<MemoryTopic> topic_{};
     std::string sent_[partitions]{};
 };
 

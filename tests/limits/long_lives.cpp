@@ -26,10 +26,7 @@ using namespace std::chrono_literals;
 namespace {
 
 template <class P>
-using BytesTopic = BasicTopic<Bytes, Bytes, P>;
-
-template <class P>
-void append(BytesTopic<P> const& topic, std::size_t size = 100) {
+void append(BasicTopic<Bytes, Bytes, P> const& topic, std::size_t size = 100) {
     topic.partition(0).append({}, as_bytes(std::string(size, 'v')));
 }
 

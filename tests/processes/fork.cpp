@@ -26,6 +26,7 @@
 
 #include "../child.hpp"
 #include "../files.hpp"
+#include "../numbered.hpp"
 #include "../world.hpp"
 
 using namespace annals;
@@ -42,7 +43,7 @@ LogOptions const with_keeper{.segment_bytes = 64u << 10, .lock_timeout = 5s};
 LogOptions const without_keeper{.segment_bytes = 64u << 10, .lock_timeout = 5s, .keeper = false};
 
 /// A log in use, with a handle of every kind.
-struct Life {
+struct ForkedLife {
     std::int64_t sent = 0;
     Log log;
     Numbers topic = log.topic<std::string, std::int64_t>("numbers", {.sync = Sync::never});
@@ -54,7 +55,7 @@ struct Life {
     Records<std::string, std::int64_t> polled = consumer.poll(1s);
     std::optional<RecordView> record = cursor.next();
 
-    explicit Life(World<NativePlatform>& world, LogOptions const& options = with_keeper)
+    explicit ForkedLife(World<NativePlatform>& world, LogOptions const& options = with_keeper)
         : log{world.open(options)} {}
 
     void send(int count) {
@@ -81,12 +82,6 @@ int end_of_rogue(std::function<void()> body) {
     });
 }
 
-std::vector<std::int64_t> range(std::int64_t until) {
-    std::vector<std::int64_t> values;
-    for (std::int64_t i = 0; i < until; ++i) values.push_back(i);
-    return values;
-}
-
 /// Leaves the process no descriptor; returns what was taken for that.
 std::vector<int> take_descriptors() {
     constexpr rlimit few{64, 4096};
@@ -106,7 +101,7 @@ void give_descriptors(std::vector<int> const& taken) {
 
 TEST_CASE("a forked child that ends in any way leaves its parent's log as it is") {
     World<NativePlatform> world;
-    auto life = std::make_unique<Life>(world, without_keeper);
+    auto life = std::make_unique<ForkedLife>(world, without_keeper);
     life->log.flush();
     auto const before = files_below(world.path);
     SECTION("it destroys every handle, and the log first") {
@@ -130,7 +125,7 @@ TEST_CASE("a forked child that ends in any way leaves its parent's log as it is"
 TEST_CASE("exit() of a forked child, with a static log, ends it and changes nothing") {
     World<NativePlatform> world;
     CHECK(end_of_child([&] {
-              static std::optional<Life> life;
+              static std::optional<ForkedLife> life;
               life.emplace(world, without_keeper);
               life->log.flush();
               auto const before = files_below(world.path);
@@ -142,12 +137,12 @@ TEST_CASE("exit() of a forked child, with a static log, ends it and changes noth
           }) == 0);
     auto log = world.open();
     CHECK(log.recovery().was_clean());
-    CHECK(values_of(log.topic<std::string, std::int64_t>("numbers").replay()) == range(110));
+    CHECK(values_of(log.topic<std::string, std::int64_t>("numbers").replay()) == range(0, 110));
 }
 
 TEST_CASE("a child forked while threads send, poll and wait can let go of everything") {
     World<NativePlatform> world;
-    auto life = std::make_unique<Life>(world);
+    auto life = std::make_unique<ForkedLife>(world);
     std::atomic<bool> is_over = false;
     std::vector<std::jthread> threads;
     for (int i = 0; i < 2; ++i) {
@@ -172,7 +167,7 @@ TEST_CASE("a child forked while threads send, poll and wait can let go of everyt
 
 TEST_CASE("to use a log in a forked child is an assertion") {
     World<NativePlatform> world;
-    Life life{world};
+    ForkedLife life{world};
     auto reader = world.attach();
     auto read = reader.topic<std::string, std::int64_t>("numbers");
     auto reading = read.consumer();
@@ -210,13 +205,13 @@ TEST_CASE("to use a log in a forked child is an assertion") {
 TEST_CASE("a forked child may open logs of its own, and attach to its parent's") {
     World<NativePlatform> world;
     World<NativePlatform> other;
-    Life life{world};
+    ForkedLife life{world};
     CHECK(end_of_child([&] {
               auto reader = world.attach();
               auto topic = reader.topic<std::string, std::int64_t>("numbers");
-              require(values_of(topic.replay()) == range(100), "another log");
+              require(values_of(topic.replay()) == range(0, 100), "another log");
               require(code_of([&] { (void)world.open(); }) == Errc::locked, "not locked");
-              Life own{other};
+              ForkedLife own{other};
               own.send(10);
               require(own.topic.end_offset() == Offset{110}, "its own log");
               own.log.close();
@@ -230,7 +225,7 @@ TEST_CASE("the lock is free when the parent dies, though a forked child lives on
     std::array<int, 2> ends{};
     REQUIRE(::pipe(ends.data()) == 0);
     Child parent{[&](Child const& test) {
-        Life life{world};
+        ForkedLife life{world};
         life.send(50);
         pid_t const heir = ::fork();
         if (heir == 0) {
@@ -251,7 +246,7 @@ TEST_CASE("the lock is free when the parent dies, though a forked child lives on
         auto log = world.open({.lock_timeout = 20s});
         REQUIRE(log.recovery().partitions.size() == 1);
         CHECK(log.recovery().partitions[0].ending == Ending::process_death);
-        CHECK(values_of(log.topic<std::string, std::int64_t>("numbers").replay()) == range(150));
+        CHECK(values_of(log.topic<std::string, std::int64_t>("numbers").replay()) == range(0, 150));
     }
     ::kill(heir, SIGKILL);
     ::close(ends[0]);
@@ -260,7 +255,7 @@ TEST_CASE("the lock is free when the parent dies, though a forked child lives on
 
 TEST_CASE("where the log's mappings were, a forked child may have its own, and keeps them") {
     World<NativePlatform> world;
-    auto life = std::make_unique<Life>(world);
+    auto life = std::make_unique<ForkedLife>(world);
     CHECK(end_of_child([&] {
               // The kernel fills the holes that the parent's mappings have left.
               std::vector<std::byte*> own;
@@ -279,10 +274,10 @@ TEST_CASE("where the log's mappings were, a forked child may have its own, and k
 
 TEST_CASE("a forked child without a descriptor left keeps no lock and loses no file of its own") {
     World<NativePlatform> world;
-    auto life = std::make_unique<Life>(world);
+    auto life = std::make_unique<ForkedLife>(world);
     CHECK(end_of_child([&] {
               World<NativePlatform> mine;
-              auto inner = std::make_unique<Life>(mine);
+              auto inner = std::make_unique<ForkedLife>(mine);
               auto const taken = take_descriptors();
               pid_t const child = ::fork();
               if (child == 0) {

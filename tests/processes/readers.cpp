@@ -14,6 +14,7 @@
 #include <annals/format/control.hpp>
 #include <annals/format/segment.hpp>
 
+#include "../numbered.hpp"
 #include "../world.hpp"
 
 using namespace annals;
@@ -21,25 +22,6 @@ using namespace annals::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-LogOptions small() { return {.segment_bytes = 64u << 10}; }
-
-template <class P>
-auto numbers(BasicLog<P>& log) {
-    return log.template topic<std::string, std::int64_t>("numbers");
-}
-
-template <class P>
-void send(BasicLog<P>& log, std::int64_t from, std::int64_t until) {
-    auto producer = numbers(log).producer();
-    for (std::int64_t i = from; i < until; ++i) producer.send("k", i);
-}
-
-std::vector<std::int64_t> range(std::int64_t from, std::int64_t until) {
-    std::vector<std::int64_t> values;
-    for (std::int64_t i = from; i < until; ++i) values.push_back(i);
-    return values;
-}
 
 template <class Consumer>
 std::vector<std::int64_t> poll_all(Consumer& consumer) {
@@ -69,18 +51,18 @@ TEMPLATE_TEST_CASE("what a writer sent that came and went between two polls is n
                    NativePlatform, MemoryPlatform) {
     World<TestType> world;
     {
-        auto log = world.open(small());
-        send(log, 0, 10);
+        auto log = world.open(small);
+        send_numbers(log, 0, 10);
     }
     auto reader = world.attach();
-    auto topic = numbers(reader);
+    auto topic = numbers_topic(reader);
     auto consumer = topic.consumer();
     CHECK((poll_all(consumer) == range(0, 10)));
     for (std::int64_t from : {10, 11, 12, 3000, 9000}) {
         auto const next = static_cast<std::int64_t>(consumer.position(0).value());
         {
-            auto log = world.open(small());
-            send(log, next, from + 1);
+            auto log = world.open(small);
+            send_numbers(log, next, from + 1);
         }
         CHECK((poll_all(consumer) == range(next, from + 1)));
         CHECK(topic.end_offset() == Offset{static_cast<std::uint64_t>(from) + 1});
@@ -91,11 +73,11 @@ TEMPLATE_TEST_CASE("what a writer sent that came and went between two polls is n
 TEMPLATE_TEST_CASE("a reader that attached before the first record sees it", "", NativePlatform,
                    MemoryPlatform) {
     World<TestType> world;
-    auto log = std::make_unique<BasicLog<TestType>>(world.open(small()));
+    auto log = std::make_unique<BasicLog<TestType>>(world.open(small));
     auto reader = world.attach();
-    CHECK(code_of([&] { (void)numbers(reader); }) == Errc::not_found);
-    (void)numbers(*log);
-    auto topic = numbers(reader);
+    CHECK(code_of([&] { (void)numbers_topic(reader); }) == Errc::not_found);
+    (void)numbers_topic(*log);
+    auto topic = numbers_topic(reader);
     auto consumer = topic.consumer();
     auto cursor = topic.partition(0).cursor();
     CHECK(consumer.poll(0ns).empty());
@@ -104,9 +86,9 @@ TEMPLATE_TEST_CASE("a reader that attached before the first record sees it", "",
     if (is_new_life) {
         log.reset();
         CHECK(consumer.poll(0ns).empty());
-        log = std::make_unique<BasicLog<TestType>>(world.open(small()));
+        log = std::make_unique<BasicLog<TestType>>(world.open(small));
     }
-    send(*log, 0, 5000);
+    send_numbers(*log, 0, 5000);
     CHECK((poll_all(consumer) == range(0, 5000)));
     CHECK(cursor.next());
 }
@@ -114,17 +96,17 @@ TEMPLATE_TEST_CASE("a reader that attached before the first record sees it", "",
 TEMPLATE_TEST_CASE("a reader of a topic that was removed is told closed, whatever has its name now",
                    "", NativePlatform, MemoryPlatform) {
     World<TestType> world;
-    auto log = world.open(small());
-    send(log, 0, 5000);
+    auto log = world.open(small);
+    send_numbers(log, 0, 5000);
     auto reader = world.attach();
-    auto topic = numbers(reader);
+    auto topic = numbers_topic(reader);
     auto consumer = topic.consumer();
     auto cursor = topic.partition(0).cursor();
     auto const replay = topic.replay();
     REQUIRE(cursor.next());
     auto const polled = consumer.poll(0ns, 10);
     log.remove_topic("numbers");
-    if (GENERATE(false, true)) send(log, 0, 7000);
+    if (GENERATE(false, true)) send_numbers(log, 0, 7000);
     // What lies in segments that are mapped stays readable; what must be looked for does not.
     CHECK(code_of([&] {
               while (!consumer.poll(0ns).empty()) {
@@ -177,11 +159,11 @@ std::uint64_t remove_first_segment(World<P>& world) {
 TEMPLATE_TEST_CASE("a reader whose next segment was removed is told the range that is left", "",
                    NativePlatform, MemoryPlatform) {
     World<TestType> world;
-    auto log = std::make_unique<BasicLog<TestType>>(world.open(small()));
-    send(*log, 0, 5000);
+    auto log = std::make_unique<BasicLog<TestType>>(world.open(small));
+    send_numbers(*log, 0, 5000);
     if (GENERATE(false, true)) log.reset();
     auto reader = world.attach();
-    auto topic = numbers(reader);
+    auto topic = numbers_topic(reader);
     auto consumer = topic.consumer();
     auto cursor = topic.partition(0).cursor();
     auto const replay = topic.replay();
@@ -232,8 +214,8 @@ TEST_CASE("a segment that its predecessor's seal has shut out is never part of t
     for (std::int64_t before = full - 6; before < full; ++before) {
         CAPTURE(before);
         World<MemoryPlatform> world;
-        auto log = world.open(small());
-        send(log, 0, before);
+        auto log = world.open(small);
+        send_numbers(log, 0, before);
         std::optional<MemoryPlatform> dead;
         bool is_nested = false;
         {
@@ -244,10 +226,10 @@ TEST_CASE("a segment that its predecessor's seal has shut out is never part of t
                     if (is_activation && !dead) dead = world.machine.platform.after_process_death();
                 }};
                 for (std::int64_t i = 1; i < 10 && !dead; ++i) {
-                    send(log, before + i, before + i + 1);
+                    send_numbers(log, before + i, before + i + 1);
                 }
             }};
-            send(log, before, before + 1);
+            send_numbers(log, before, before + 1);
         }
         REQUIRE(dead);
 
@@ -255,7 +237,7 @@ TEST_CASE("a segment that its predecessor's seal has shut out is never part of t
             dead->open_directory(world.path, Access::read).open_file("lock", Access::write)};
         REQUIRE(lock->try_lock());
         MemoryLog reader{world.path, {.read_only = true}, *dead};
-        auto topic = numbers(reader);
+        auto topic = numbers_topic(reader);
         auto consumer = topic.consumer();
         std::int64_t next = 0;
         std::uint64_t end = 0;
@@ -278,13 +260,13 @@ TEST_CASE("a segment that its predecessor's seal has shut out is never part of t
             look();
             is_looking = false;
         }};
-        MemoryLog writer{world.path, small(), *dead};
+        MemoryLog writer{world.path, small, *dead};
         REQUIRE(writer.recovery().partitions.size() == 1);
         CHECK(writer.recovery().partitions[0].segments_removed == 1);
         look();
-        auto const first = static_cast<std::int64_t>(numbers(writer).end_offset().value());
+        auto const first = static_cast<std::int64_t>(numbers_topic(writer).end_offset().value());
         CHECK(end == static_cast<std::uint64_t>(first));
-        send(writer, first, first + 2000);
+        send_numbers(writer, first, first + 2000);
         look();
         CHECK(next == first + 2000);
     }
@@ -294,25 +276,25 @@ TEST_CASE(
     "a reader that attached before there was a lock file knows a living writer all the same") {
     World<MemoryPlatform> world;
     {
-        auto log = world.open(small());
-        send(log, 0, 10);
+        auto log = world.open(small);
+        send_numbers(log, 0, 10);
     }
     world.machine.platform.open_directory(world.path, Access::write).remove_file("lock");
     auto reader = world.attach();
-    auto consumer = numbers(reader).consumer();
+    auto consumer = numbers_topic(reader).consumer();
     CHECK((poll_all(consumer) == range(0, 10)));
-    auto log = world.open(small());
-    send(log, 10, 11);
+    auto log = world.open(small);
+    send_numbers(log, 10, 11);
     bool is_nested = false;
     {
         // A claim is open, and another record is published behind it.
         MemoryPlatform::StoreHook const hook{[&](std::byte const*, std::size_t size) {
             if (size != sizeof(std::uint64_t) || std::exchange(is_nested, true)) return;
-            send(log, 12, 13);
+            send_numbers(log, 12, 13);
             CHECK((poll_all(consumer) == range(10, 11)));
             CHECK(poll_all(consumer).empty());
         }};
-        numbers(log).producer().send("k", 11);
+        numbers_topic(log).producer().send("k", 11);
     }
     CHECK(is_nested);
     CHECK((poll_all(consumer) == range(11, 13)));
@@ -324,8 +306,8 @@ TEST_CASE("a reader that waits before an open claim passes over it when its owne
     for (std::int64_t const before : {std::int64_t{1}, std::int64_t{100}, full, full + 1}) {
         CAPTURE(before);
         World<MemoryPlatform> world;
-        auto log = world.open(small());
-        send(log, 0, before);
+        auto log = world.open(small);
+        send_numbers(log, 0, before);
         std::optional<MemoryPlatform> dead;
         bool is_nested = false;
         {
@@ -334,17 +316,17 @@ TEST_CASE("a reader that waits before an open claim passes over it when its owne
                 bool const is_claim =
                     format::FrameWord{detail::load<std::uint64_t>(at)}.length() == 2 * 40;
                 if (!is_claim || std::exchange(is_nested, true)) return;
-                send(log, before + 2, before + 10);
+                send_numbers(log, before + 2, before + 10);
                 dead = world.machine.platform.after_process_death();
             }};
-            numbers(log).producer().send_batch("k", {before, before + 1});
+            numbers_topic(log).producer().send_batch("k", {before, before + 1});
         }
         REQUIRE(dead);
         auto lock = std::optional{
             dead->open_directory(world.path, Access::read).open_file("lock", Access::write)};
         REQUIRE(lock->try_lock());
         MemoryLog reader{world.path, {.read_only = true}, *dead};
-        auto topic = numbers(reader);
+        auto topic = numbers_topic(reader);
         auto consumer = topic.consumer();
         auto cursor = topic.partition(0).cursor();
         CHECK((poll_all(consumer) == range(0, before)));
@@ -362,9 +344,9 @@ TEST_CASE("a reader that waits before an open claim passes over it when its owne
             CHECK(record->offset().value() == static_cast<std::uint64_t>(before + 2));
         }
         SECTION("the next writer has") {
-            MemoryLog writer{world.path, small(), *dead};
+            MemoryLog writer{world.path, small, *dead};
             CHECK(writer.recovery().partitions.at(0).records_voided == 2);
-            if (before % 2 == 0) send(writer, before + 10, before + 11);
+            if (before % 2 == 0) send_numbers(writer, before + 10, before + 11);
             auto const polled = poll_all(consumer);
             CHECK(polled.size() == rest.size() + (before % 2 == 0 ? 1 : 0));
             auto const record = cursor.next();
@@ -382,8 +364,8 @@ TEST_CASE("a reader that looks whenever a successor's first append fails sees th
     World<MemoryPlatform> world;
     std::optional<MemoryPlatform> dead;
     {
-        auto log = world.open(small());
-        send(log, 0, 2000);
+        auto log = world.open(small);
+        send_numbers(log, 0, 2000);
         dead = world.machine.platform.after_process_death();
     }
     bool const must_copy = GENERATE(false, true);
@@ -393,11 +375,11 @@ TEST_CASE("a reader that looks whenever a successor's first append fails sees th
             CAPTURE(static_cast<int>(operation), n);
             MemoryPlatform machine = dead->after_process_death();
             MemoryLog reader{world.path, {.read_only = true}, machine};
-            auto consumer = numbers(reader).consumer();
+            auto consumer = numbers_topic(reader).consumer();
             CHECK((poll_all(consumer) == range(0, 2000)));
             if (must_copy) machine.fail_next(Operation::sync, EIO);
-            MemoryLog successor{world.path, small(), machine};
-            auto producer = numbers(successor).producer();
+            MemoryLog successor{world.path, small, machine};
+            auto producer = numbers_topic(successor).producer();
             CHECK(poll_all(consumer).empty());
             machine.fail_next(operation, ENOSPC, n);
             std::int64_t next = 2000;
@@ -417,18 +399,18 @@ TEST_CASE("a reader that looks while a successor copies what a death left sees w
     World<MemoryPlatform> world;
     std::optional<MemoryPlatform> dead;
     {
-        auto log = world.open(small());
-        send(log, 0, 2000);
+        auto log = world.open(small);
+        send_numbers(log, 0, 2000);
         dead = world.machine.platform.after_process_death();
     }
     LookedAtPlatform machine{*dead};
     BasicLog<LookedAtPlatform> reader{world.path, {.read_only = true}, machine};
-    auto consumer = numbers(reader).consumer();
+    auto consumer = numbers_topic(reader).consumer();
     CHECK((poll_all(consumer) == range(0, 2000)));
     machine.fail_next(Operation::sync, EIO);
-    BasicLog<LookedAtPlatform> successor{world.path, small(), machine};
+    BasicLog<LookedAtPlatform> successor{world.path, small, machine};
     CHECK(poll_all(consumer).empty());
-    auto producer = numbers(successor).producer();
+    auto producer = numbers_topic(successor).producer();
     unsigned looks = 0;
     LookedAtPlatform::look = [&] {
         ++looks;

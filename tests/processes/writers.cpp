@@ -24,6 +24,7 @@
 #include "../child.hpp"
 #include "../effort.hpp"
 #include "../files.hpp"
+#include "../numbered.hpp"
 #include "../senders.hpp"
 #include "../world.hpp"
 
@@ -43,15 +44,13 @@ struct FolderInMemory {
     ~FolderInMemory() { ::unsetenv("TMPDIR"); }
 };
 
-LogOptions small() { return {.segment_bytes = 64u << 10, .lock_timeout = 20s}; }
-
-auto numbers(Log& log) { return log.topic<std::string, std::int64_t>("numbers"); }
+LogOptions patient() { return {.segment_bytes = 64u << 10, .lock_timeout = 20s}; }
 
 std::int64_t value(std::uint64_t offset) { return static_cast<std::int64_t>(offset); }
 
 /// Sends `count` numbers, each its own offset.
-void send(Log& log, int count) {
-    auto topic = numbers(log);
+void send_more(Log& log, int count) {
+    auto topic = numbers_topic(log);
     auto const first = value(topic.end_offset().value());
     auto producer = topic.producer();
     for (std::int64_t i = 0; i < count; ++i) producer.send("k", first + i);
@@ -84,7 +83,7 @@ TEST_CASE("readers in other processes stay dense and right through thousands of 
     constexpr std::uint64_t each = 12;  // records of 5000 bytes fill a segment
     std::uint64_t const count = rolls * each;
     std::string const text(5000, 'x');
-    auto log = world.open(small());
+    auto log = world.open(patient());
     auto topic = log.topic<std::string, std::string>("texts");
     auto const text_of = [&](std::uint64_t offset) { return std::to_string(offset) + text; };
     auto const check = [&](auto const& record, std::uint64_t offset) {
@@ -128,7 +127,7 @@ TEST_CASE("what a reader was handed stays so through the deaths and recoveries o
     Random random{static_cast<std::uint64_t>(::getpid())};
     auto const write = [&](std::uint32_t life) {
         return std::make_unique<Child>([&world, life](Child const& parent) {
-            auto log = world.open(small());
+            auto log = world.open(patient());
             auto const topic = log.topic<Bytes, Bytes>("records", {.sync = Sync::never});
             parent.say();
             std::vector<std::jthread> threads;
@@ -170,7 +169,7 @@ TEST_CASE("what a reader was handed stays so through the deaths and recoveries o
     }
     writer->kill();
     while (consumer.lag() != 0) read_some();
-    auto log = world.open(small());
+    auto log = world.open(patient());
     auto const found = find_records(log.topic<Bytes, Bytes>("records"));
     CHECK(missing(handed_out, found) == "");
     CHECK(found.records.size() == handed_out.size());
@@ -185,18 +184,18 @@ TEST_CASE("a reader goes on while writers that overlap hand over to each other")
     FolderInMemory const folder;
     World<NativePlatform> world;
     {
-        auto log = world.open(small());
-        (void)numbers(log);
+        auto log = world.open(patient());
+        (void)numbers_topic(log);
     }
     auto reader = world.attach();
-    auto consumer = numbers(reader).consumer();
+    auto consumer = numbers_topic(reader).consumer();
     constexpr int lives = 20;
     constexpr int each = 300;
     std::vector<std::unique_ptr<Child>> writers;
     for (int i = 0; i < lives; ++i) {
         writers.push_back(std::make_unique<Child>([&](Child const&) {
-            auto log = world.open(small());  // waits for the one before
-            send(log, each);
+            auto log = world.open(patient());  // waits for the one before
+            send_more(log, each);
         }));
     }
     std::int64_t next = 0;
@@ -209,8 +208,8 @@ TEST_CASE("a reader goes on while writers that overlap hand over to each other")
 
 TEST_CASE("a reader that is killed at any point leaves nothing") {
     World<NativePlatform> world;
-    auto log = world.open(small());
-    send(log, 5000);
+    auto log = world.open(patient());
+    send_more(log, 5000);
     log.flush();
     std::this_thread::sleep_for(50ms);  // the keeper is done
     auto const before = files_below(world.path);
@@ -220,7 +219,7 @@ TEST_CASE("a reader that is killed at any point leaves nothing") {
             parent.say();
             for (;;) {
                 auto attached = world.attach();
-                auto topic = numbers(attached);
+                auto topic = numbers_topic(attached);
                 auto consumer = topic.consumer({.group = "g"});
                 (void)consumer.poll(0ns);
                 for (auto const& record : topic.replay()) (void)record.value();
@@ -232,7 +231,7 @@ TEST_CASE("a reader that is killed at any point leaves nothing") {
         reader.kill();
     }
     CHECK(files_below(world.path) == before);
-    send(log, 5000);
+    send_more(log, 5000);
     log.close();
     auto const again = world.open();
     CHECK(again.recovery().was_clean());
@@ -244,8 +243,8 @@ TEST_CASE("a reader on a read-only mount reads, waits and is woken without spinn
         return;
     }
     World<NativePlatform> world;
-    auto log = world.open(small());
-    send(log, 10);
+    auto log = world.open(patient());
+    send_more(log, 10);
     std::string const mounted = world.machine.path + "/mounted";
     std::filesystem::create_directory(mounted);
     Child reader{[&](Child const& parent) {
@@ -263,7 +262,7 @@ TEST_CASE("a reader on a read-only mount reads, waits and is woken without spinn
         require(::open((mounted + "/file").c_str(), O_CREAT | O_WRONLY, 0600) < 0, "not read-only");
         require(code_of([&] { Log{mounted}; }) != Errc::ok, "opened for writing");
         Log attached{mounted, {.read_only = true}};
-        auto consumer = numbers(attached).consumer();
+        auto consumer = numbers_topic(attached).consumer();
         require(consumer.poll(0ns).size() == 10, "not what was there");
         double const before = processor_milliseconds();
         parent.say();
@@ -282,8 +281,8 @@ TEST_CASE("a reader on a read-only mount reads, waits and is woken without spinn
     }};
     reader.hear();
     std::this_thread::sleep_for(300ms);
-    send(log, 1);
-    send(log, 5000);
+    send_more(log, 1);
+    send_more(log, 5000);
     CHECK(reader.join() == 0);
 }
 
@@ -293,8 +292,8 @@ TEST_CASE("a reader without permission to write follows a living writer as far a
         return;
     }
     World<NativePlatform> world;
-    auto log = world.open(small());
-    send(log, 10);
+    auto log = world.open(patient());
+    send_more(log, 10);
     using std::filesystem::perms;
     for (auto const& entry : std::filesystem::recursive_directory_iterator{world.path}) {
         std::filesystem::permissions(entry, entry.is_directory() ? perms{0755} : perms{0644});
@@ -304,7 +303,7 @@ TEST_CASE("a reader without permission to write follows a living writer as far a
     Child reader{[&](Child const& parent) {
         require(::setuid(65534) == 0, "still root");
         auto attached = world.attach();
-        auto consumer = numbers(attached).consumer();
+        auto consumer = numbers_topic(attached).consumer();
         require(consumer.poll(0ns).size() == 10, "not what was there");
         parent.ask();
         require(consumer.poll(60s).size() == 100, "not what came");
@@ -317,10 +316,10 @@ TEST_CASE("a reader without permission to write follows a living writer as far a
         require(code == Errc::permission_denied, "not told");
     }};
     reader.hear();
-    send(log, 100);
+    send_more(log, 100);
     reader.say();
     reader.hear();
-    send(log, 5000);
+    send_more(log, 5000);
     reader.say();
     CHECK(reader.join() == 0);
 }
@@ -329,8 +328,8 @@ TEST_CASE("a copy of a live log opens as after power loss and is a prefix") {
     FolderInMemory const folder;
     World<NativePlatform> world;
     Child writer{[&](Child const& parent) {
-        auto log = world.open(small());
-        auto topic = numbers(log);
+        auto log = world.open(patient());
+        auto topic = numbers_topic(log);
         parent.say();
         for (std::int64_t i = 0;; i += 3) {
             topic.producer().send_batch("k", {i, i + 1, i + 2});
@@ -348,21 +347,21 @@ TEST_CASE("a copy of a live log opens as after power loss and is a prefix") {
         (void)!std::system(command.c_str());
         {
             auto reader = copy.attach();
-            auto topic = numbers(reader);
+            auto topic = numbers_topic(reader);
             auto const next = numbers_in(topic);
             CHECK(next % 3 == 0);
             CHECK(topic.end_offset() == Offset{static_cast<std::uint64_t>(next)});
             records += static_cast<std::uint64_t>(next);
         }
-        auto log = copy.open(small());
+        auto log = copy.open(patient());
         for (auto const& partition : log.recovery().partitions) {
             CHECK(partition.ending == Ending::power_loss);
             CHECK(partition.records_voided == 0);
         }
-        send(log, 2000);
+        send_more(log, 2000);
         log.close();
         auto reader = copy.attach();
-        CHECK(numbers_in(numbers(reader)) > 2000);
+        CHECK(numbers_in(numbers_topic(reader)) > 2000);
         std::this_thread::sleep_for(5ms);
     }
     writer.kill();

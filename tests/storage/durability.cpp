@@ -11,6 +11,7 @@
 
 #include "catch.hpp"
 #include "senders.hpp"
+#include "storage/lives.hpp"
 #include "turns.hpp"
 #include "world.hpp"
 
@@ -19,18 +20,6 @@ using namespace annals::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr std::uint64_t small = 64 << 10;
-
-template <class P>
-using BytesTopic = BasicTopic<Bytes, Bytes, P>;
-
-/// Appends `count` records of which seven fill a small segment.
-template <class P>
-void append(BytesTopic<P> const& topic, int count) {
-    std::string const value(8000, 'v');
-    for (int i = 0; i < count; ++i) topic.partition(0).append({}, as_bytes(value));
-}
 
 /// The offsets that are left after power loss, when nothing unsynced reached the disk.
 std::uint64_t end_after_power_loss(MemoryPlatform const& machine) {
@@ -43,9 +32,9 @@ std::uint64_t end_after_power_loss(MemoryPlatform const& machine) {
 TEST_CASE("what flush, Sync::always or close made durable is there after power loss") {
     World<MemoryPlatform> world;
     auto& machine = world.machine.platform;
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
-    append(topic, 3);
+    append_to(topic, 3);
     CHECK(topic.durable_offset() == Offset{0});
     CHECK(end_after_power_loss(machine) == 0);
     topic.flush();
@@ -53,17 +42,17 @@ TEST_CASE("what flush, Sync::always or close made durable is there after power l
     CHECK(end_after_power_loss(machine) == 3);
 
     // A segment that was rolled is synced and completed; nobody asked for it.
-    append(topic, 5);
+    append_to(topic, 5);
     CHECK(topic.durable_offset() == Offset{7});
     CHECK(end_after_power_loss(machine) == 7);
 
     (void)log.topic<Bytes, Bytes>("t", {.sync = Sync::always});
-    append(topic, 1);
+    append_to(topic, 1);
     CHECK(topic.durable_offset() == Offset{9});
     CHECK(end_after_power_loss(machine) == 9);
 
     (void)log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
-    append(topic, 20);
+    append_to(topic, 20);
     log.close();
     CHECK(topic.durable_offset() == Offset{29});
     CHECK(end_after_power_loss(machine) == 29);
@@ -71,22 +60,22 @@ TEST_CASE("what flush, Sync::always or close made durable is there after power l
 
 TEST_CASE("a flush of what is durable already syncs nothing") {
     World<MemoryPlatform> world;
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
-    append(topic, 10);
+    append_to(topic, 10);
     topic.flush();
     world.machine.platform.fail_next(Operation::sync, EIO);
     CHECK_NOTHROW(topic.flush());
     CHECK_NOTHROW(log.flush());
-    append(topic, 1);
+    append_to(topic, 1);
     CHECK(code_of([&] { topic.flush(); }) == Errc::sync_failed);
 }
 
 TEST_CASE("while a segment is synced the control file says which") {
     World<MemoryPlatform> world;
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
-    append(topic, 9);
+    append_to(topic, 9);
     auto const control = [&] {
         return storage::read_control(world.directory("topics", "t", "0")).control.value();
     };
@@ -109,20 +98,20 @@ TEST_CASE("while a segment is synced the control file says which") {
 TEST_CASE("the watermark never leads, wherever the power is lost") {
     World<MemoryPlatform> world;
     auto& machine = world.machine.platform;
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::interval, .sync_interval = 1s});
     std::uint64_t seed = 0;
     std::uint64_t known = 0;  // durable before the store that is under way
     MemoryPlatform::StoreHook const hook{[&](std::byte const*, std::size_t) {
         auto const left = machine.after_power_loss(++seed);
-        MemoryLog again{world.path, {.segment_bytes = small}, left};
+        MemoryLog again{world.path, {.segment_bytes = small_segment}, left};
         // A watermark beyond what reached the disk would be found to be corruption.
         auto const found = again.topic<Bytes, Bytes>("t");
         CHECK(found.end_offset() >= Offset{known});
         CHECK(code_of([&] { (void)found.partition(0).append({}, as_bytes("x")); }) == Errc::ok);
     }};
     for (int i = 0; i < 20; ++i) {
-        append(topic, 1);
+        append_to(topic, 1);
         machine.advance(400ms);
         if (i % 5 == 4) topic.flush();
         known = topic.durable_offset().value();
@@ -134,9 +123,9 @@ TEMPLATE_TEST_CASE("rolled segments are completed, whatever the topic promises",
                    NativePlatform) {
     Sync const sync = GENERATE(Sync::never, Sync::interval, Sync::always);
     World<TestType> world;
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     auto topic = log.template topic<Bytes, Bytes>("t", {.sync = sync});
-    append(topic, 22);
+    append_to(topic, 22);
     auto const completed = [&] {
         storage::SegmentFiles<TestType> const files{
             world.machine.platform,
@@ -168,7 +157,7 @@ TEST_CASE("eight threads with Sync::always: what a send returned is durable") {
     World<NativePlatform> world;
     SentRecords all;
     {
-        auto log = world.open({.segment_bytes = small, .keeper = has_keeper});
+        auto log = world.open({.segment_bytes = small_segment, .keeper = has_keeper});
         auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::always});
         std::vector<SentRecords> sent(8);
         std::atomic<std::uint64_t> behind{0};
@@ -201,7 +190,7 @@ TEST_CASE("threads that wait for durability at the same time share syncs") {
         run_in_turns(seed, [&](Turns&, TurnPlatform machine) {
             BasicLog<TurnPlatform> log{"log", {.keeper = false}, machine};
             auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::always});
-            append(topic, 1);
+            append_to(topic, 1);
             machine.fail_next(Operation::sync, EIO, senders * records / 2);
             {
                 std::vector<TurnThread> threads;
@@ -227,9 +216,9 @@ TEST_CASE("a sync that fails is told to all who waited, what returned is durable
         SentRecords sent;
         Turns{seed, machine}.run([&] {
             BasicLog<TurnPlatform> log{
-                "log", {.segment_bytes = small, .keeper = seed % 2 == 0}, machine};
+                "log", {.segment_bytes = small_segment, .keeper = seed % 2 == 0}, machine};
             auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::always});
-            append(topic, 1);
+            append_to(topic, 1);
             machine.fail_next(Operation::sync, EIO, static_cast<unsigned>(seed % 20));
             std::vector<TurnThread> threads;
             unsigned failed = 0;
@@ -246,7 +235,7 @@ TEST_CASE("a sync that fails is told to all who waited, what returned is durable
                     if (!error) return;
                     CHECK(error->code() == Errc::sync_failed);
                     ++failed;
-                    CHECK(code_of([&] { append(topic, 1); }) == Errc::ok);
+                    CHECK(code_of([&] { append_to(topic, 1); }) == Errc::ok);
                 });
             }
             for (auto& thread : threads) thread.join();
@@ -257,7 +246,7 @@ TEST_CASE("a sync that fails is told to all who waited, what returned is durable
             failures += failed;
         });
         for (auto const& left : {machine.after_power_loss(), machine.after_process_death()}) {
-            MemoryLog log{"log", {.segment_bytes = small}, left};
+            MemoryLog log{"log", {.segment_bytes = small_segment}, left};
             auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
             auto cursor = topic.partition(0).cursor(Offset{1});
             std::uint64_t found = 0;
@@ -279,25 +268,25 @@ TEST_CASE("without a keeper the interval's sync is led by whoever comes after it
     auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::interval, .sync_interval = 2s});
     auto consumer = topic.consumer({.group = "g"});
     auto& machine = world.machine.platform;
-    append(topic, 1);
+    append_to(topic, 1);
     machine.advance(1s);
-    append(topic, 1);
+    append_to(topic, 1);
     CHECK(topic.durable_offset() == Offset{0});
     machine.advance(1s);
-    append(topic, 1);
+    append_to(topic, 1);
     CHECK(topic.durable_offset() == Offset{3});
 
-    append(topic, 1);
+    append_to(topic, 1);
     machine.advance(2s);
     CHECK(consumer.poll(0ns).size() == 4);
     CHECK(topic.durable_offset() == Offset{4});
 
-    append(topic, 1);
+    append_to(topic, 1);
     machine.advance(2s);
     consumer.commit();
     CHECK(topic.durable_offset() == Offset{5});
 
-    append(topic, 1);
+    append_to(topic, 1);
     CHECK(topic.durable_offset() == Offset{5});
     topic.flush();
     CHECK(topic.durable_offset() == Offset{6});
@@ -308,6 +297,6 @@ TEST_CASE("the longest interval there can be never passes") {
     auto log = world.open({.keeper = false});
     auto topic = log.topic<Bytes, Bytes>(
         "t", {.sync = Sync::interval, .sync_interval = std::chrono::nanoseconds::max()});
-    append(topic, 2);
+    append_to(topic, 2);
     CHECK(topic.durable_offset() == Offset{0});
 }

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "numbered.hpp"
+#include "storage/lives.hpp"
 #include "world.hpp"
 
 using namespace annals;
@@ -19,14 +21,7 @@ using namespace annals::test;
 
 namespace {
 
-using Topic = BasicTopic<Bytes, Bytes, MemoryPlatform>;
-
-LogOptions const small{.segment_bytes = std::uint64_t{64} << 10};
-
-constexpr Operation all_operations[] = {
-    Operation::open,   Operation::create, Operation::make_directory, Operation::allocate,
-    Operation::read,   Operation::write,  Operation::sync,           Operation::map,
-    Operation::rename, Operation::remove, Operation::list,           Operation::directory_sync};
+using BytesTopic = BasicTopic<Bytes, Bytes, MemoryPlatform>;
 
 /// What is known about the log at some moment.
 struct Journal {
@@ -41,9 +36,9 @@ std::string describe(std::string_view key, std::string_view value) {
 }
 
 /// Lives on a machine, and says at each moment what it has done.
-class Life {
+class LoggedLife {
 public:
-    Life(MemoryPlatform const& machine, Sync sync) : machine_{machine}, sync_{sync} {}
+    LoggedLife(MemoryPlatform const& machine, Sync sync) : machine_{machine}, sync_{sync} {}
 
     [[nodiscard]] Journal const& journal() const noexcept { return journal_; }
 
@@ -102,7 +97,7 @@ private:
     bool is_outcome_open_ = false;
 };
 
-std::vector<std::string> records_of(Topic const& topic) {
+std::vector<std::string> records_of(BytesTopic const& topic) {
     std::vector<std::string> records;
     for (auto const& record : topic.replay({.check = Check::always})) {
         // Of a single writer no claim is ever open before a record, so no offset is void.
@@ -146,7 +141,7 @@ std::vector<std::string> go_on(MemoryPlatform const& machine) {
 void at_each_store(Sync sync,
                    std::function<void(MemoryPlatform const&, Journal const&)> const& visit) {
     MemoryPlatform const machine;
-    Life life{machine, sync};
+    LoggedLife life{machine, sync};
     unsigned store = 0;
     MemoryPlatform::StoreHook const hook{[&](std::byte const*, std::size_t) {
         INFO("store " << store++);
@@ -241,7 +236,7 @@ TEST_CASE("a life in which any call to the system fails keeps what it promised")
             INFO("operation " << static_cast<int>(operation) << ", call " << n);
             MemoryPlatform machine;
             machine.fail_next(operation, n % 2 == 0 ? EIO : ENOSPC, n);
-            Life life{machine, sync};
+            LoggedLife life{machine, sync};
             bool const has_begun = !annals::detail::attempt([&] { life.live(); });
             machine.clear_failures();
             if (!has_begun) continue;

@@ -16,6 +16,7 @@
 
 #include "catch.hpp"
 #include "senders.hpp"
+#include "storage/lives.hpp"
 #include "turns.hpp"
 #include "world.hpp"
 
@@ -24,14 +25,6 @@ using namespace annals::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr std::uint64_t small = 64 << 10;
-
-template <class Topic>
-void append(Topic const& topic, int count, std::size_t size = 8000) {
-    std::string const value(size, 'v');
-    for (int i = 0; i < count; ++i) topic.partition(0).append({}, as_bytes(value));
-}
 
 /// Whether it comes to hold within so long; noisy machines get their time.
 template <class Condition>
@@ -72,7 +65,7 @@ struct Watched {
 
     Watched() {
         auto const before = threads_now();
-        log.emplace(world.open({.segment_bytes = small}));
+        log.emplace(world.open({.segment_bytes = small_segment}));
         for (auto const& id : threads_now()) {
             if (!before.contains(id)) keeper.insert(id);
         }
@@ -102,7 +95,7 @@ TEST_CASE("records of Sync::interval are synced by the keeper within a few inter
     auto log = world.open();
     auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::interval, .sync_interval = 20ms});
     for (int i = 1; i <= 5; ++i) {
-        append(topic, 1);
+        append_to(topic, 1);
         Offset const end{static_cast<std::uint64_t>(i)};
         auto const sent = std::chrono::steady_clock::now();
         CHECK(comes_true([&] { return topic.durable_offset() == end; }));
@@ -115,11 +108,11 @@ TEST_CASE("the keeper syncs once an interval, not at every record") {
     Turns{1, machine}.run([&] {
         BasicLog<TurnPlatform> log{"log", {}, machine};
         auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::interval, .sync_interval = 1s});
-        append(topic, 1, 100);
+        append_to(topic, 1, 100);
         std::set<std::uint64_t> ends;
         auto const start = machine.steady_now();
         while (machine.steady_now() < start + 10s) {
-            append(topic, 1, 100);
+            append_to(topic, 1, 100);
             machine.wait({}, 10ms);
             ends.insert(topic.durable_offset().value());
         }
@@ -133,9 +126,9 @@ TEST_CASE("the keeper syncs once an interval, not at every record") {
 TEST_CASE("Sync::never leaves syncing to the kernel, but for segments that were rolled") {
     TurnPlatform machine;
     Turns{1, machine}.run([&] {
-        BasicLog<TurnPlatform> log{"log", {.segment_bytes = small}, machine};
+        BasicLog<TurnPlatform> log{"log", {.segment_bytes = small_segment}, machine};
         auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
-        append(topic, 10);
+        append_to(topic, 10);
         machine.wait({}, 1h);
         CHECK(topic.durable_offset() == Offset{7});
     });
@@ -146,14 +139,14 @@ TEST_CASE("an interval given later, or made shorter, holds for what comes then")
     Turns{1, machine}.run([&] {
         BasicLog<TurnPlatform> log{"log", {}, machine};
         auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
-        append(topic, 1);
+        append_to(topic, 1);
         machine.wait({}, 1h);
         (void)log.topic<Bytes, Bytes>("t", {.sync = Sync::interval, .sync_interval = 24h});
-        append(topic, 1);
+        append_to(topic, 1);
         machine.wait({}, 1h);
         CHECK(topic.durable_offset() == Offset{0});
         (void)log.topic<Bytes, Bytes>("t", {.sync_interval = 1s});
-        append(topic, 1);
+        append_to(topic, 1);
         machine.wait({}, 2s);
         CHECK(topic.durable_offset() == Offset{3});
     });
@@ -168,7 +161,7 @@ TEST_CASE("the keeper of an idle log sleeps: before the first record, and after 
         "t", {.partitions = 3, .sync = sync, .sync_interval = 10ms});
     CHECK(watched.comes_to_rest());
     for (int round = 0; round < 2; ++round) {
-        append(topic, 12);
+        append_to(topic, 12);
         topic.partition(2).append({}, as_bytes("v"));
         CHECK(watched.comes_to_rest());
     }
@@ -188,14 +181,14 @@ TEST_CASE(
     Turns{3, machine}.run([&] {
         BasicLog<TurnPlatform> log{"log", {.on_event = handler}, machine};
         auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::interval, .sync_interval = 1s});
-        append(topic, 1);
+        append_to(topic, 1);
         machine.fail_next(Operation::sync, EIO);
         machine.wait({}, 1min);
         REQUIRE(told.size() == 2);
         CHECK(contains(told[0], "not synced"));
         CHECK(contains(told[1], "from offset 0 on were copied to a new file"));
         CHECK(topic.durable_offset() == Offset{1});
-        CHECK(code_of([&] { append(topic, 1); }) == Errc::ok);
+        CHECK(code_of([&] { append_to(topic, 1); }) == Errc::ok);
     });
     CHECK(told.size() == 2);
 }
@@ -206,7 +199,7 @@ TEST_CASE("after a failed sync the keeper of an otherwise idle log makes no furt
     turns.run([&] {
         BasicLog<TurnPlatform> log{"log", {}, machine};
         auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::interval, .sync_interval = 1s});
-        append(topic, 1);
+        append_to(topic, 1);
         machine.fail_next(Operation::sync, EIO);
         machine.wait({}, 1min);
         auto const before = turns.steps();
@@ -221,13 +214,13 @@ TEST_CASE("a full disk is told once, asked again now and then, and gone when the
     std::vector<Event> events;
     Turns turns{5, machine};
     turns.run([&] {
-        LogOptions const options{.segment_bytes = small,
+        LogOptions const options{.segment_bytes = small_segment,
                                  .on_event = [&](Event const& e) { events.push_back(e); }};
         BasicLog<TurnPlatform> log{"log", options, machine};
         auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
-        append(topic, 1);
+        append_to(topic, 1);
         machine.set_free_space(0);
-        append(topic, 4);
+        append_to(topic, 4);
         auto const before = turns.steps();
         machine.wait({}, 10s);
         CHECK(turns.steps() - before < 100'000);
@@ -236,26 +229,26 @@ TEST_CASE("a full disk is told once, asked again now and then, and gone when the
             CHECK(event.kind == Event::Kind::allocation_error);
             CHECK(contains(event.message, "no_space"));
         }
-        append(topic, 2);
-        CHECK(code_of([&] { append(topic, 1); }) == Errc::no_space);
+        append_to(topic, 2);
+        CHECK(code_of([&] { append_to(topic, 1); }) == Errc::no_space);
         machine.clear_free_space();
         machine.wait({}, 1s);
-        CHECK(code_of([&] { append(topic, 1); }) == Errc::ok);
+        CHECK(code_of([&] { append_to(topic, 1); }) == Errc::ok);
     });
 }
 
 TEST_CASE("the keeper makes the next segment once the active one is half full, not before") {
     World<NativePlatform> world;
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     auto topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
     auto const has_spare = [&] {
         auto const names = names_in(world.directory("topics", "t", "0"));
         return std::find(names.begin(), names.end(), "00000002.seg") != names.end();
     };
-    append(topic, 2);
+    append_to(topic, 2);
     std::this_thread::sleep_for(50ms);
     CHECK_FALSE(has_spare());
-    append(topic, 2);
+    append_to(topic, 2);
     CHECK(comes_true(has_spare));
 }
 
@@ -264,22 +257,22 @@ TEST_CASE("a topic can be removed while the keeper works on it, whatever the ord
         CAPTURE(seed);
         TurnPlatform machine;
         Turns{seed, machine}.run([&] {
-            BasicLog<TurnPlatform> log{"log", {.segment_bytes = small}, machine};
+            BasicLog<TurnPlatform> log{"log", {.segment_bytes = small_segment}, machine};
             auto kept = log.topic<Bytes, Bytes>("kept", {.sync = Sync::always});
             auto removed = log.topic<Bytes, Bytes>(
                 "removed", {.sync = Sync::interval, .sync_interval = std::chrono::microseconds{9}});
-            append(removed, 1);
+            append_to(removed, 1);
             TurnThread sender{[&] {
-                auto const error = error_of([&] { append(removed, 30); });
+                auto const error = error_of([&] { append_to(removed, 30); });
                 if (error) CHECK(error->code() == Errc::closed);
-                append(kept, 3);
+                append_to(kept, 3);
             }};
             for (std::uint64_t i = 0; i < seed % 100; ++i) Turns::let_others();
             log.remove_topic("removed");
             CHECK(log.topics() == std::vector<std::string>{"kept"});
             auto again = log.topic<Bytes, Bytes>("removed");
             CHECK(again.end_offset() == Offset{0});
-            append(again, 1);
+            append_to(again, 1);
             sender.join();
             CHECK(kept.end_offset() == Offset{3});
         });
@@ -326,16 +319,16 @@ TEST_CASE("a process that waits on a segment's word is woken by the writer's kee
     World<NativePlatform> world;
     // Large values roll the segment at every seventh record.
     std::size_t const size = GENERATE(as<std::size_t>{}, 10, 8000);
-    { append(world.open({.segment_bytes = small}).topic<Bytes, Bytes>("t"), 1, size); }
+    { append_to(world.open({.segment_bytes = small_segment}).topic<Bytes, Bytes>("t"), 1, size); }
     ::pid_t const child = ::fork();
     if (child == 0) ::_exit(wait_in_child(world.path, 30));
     REQUIRE(child > 0);
     {
-        auto log = world.open({.segment_bytes = small});
+        auto log = world.open({.segment_bytes = small_segment});
         auto topic = log.topic<Bytes, Bytes>("t");
         for (int i = 0; i < 30; ++i) {
             std::this_thread::sleep_for(15ms);
-            append(topic, 1, size);
+            append_to(topic, 1, size);
         }
     }
     int status = 0;
@@ -364,7 +357,7 @@ TEST_CASE("a consumer in another process gets records soon, without asking all t
         auto topic = log.topic<Bytes, Bytes>("t");
         for (int i = 0; i < 20; ++i) {
             std::this_thread::sleep_for(20ms);
-            append(topic, 1, 100);
+            append_to(topic, 1, 100);
         }
         std::this_thread::sleep_for(100ms);
     }
@@ -379,7 +372,7 @@ TEST_CASE("readers of other processes that cannot be woken are no trouble, and n
     storage::LogState<MemoryPlatform> log{"log", {}, machine};
     auto const state =
         log.open_topic("t", {codec_name<Bytes>(), codec_name<Bytes>(), {.sync = Sync::always}});
-    append(BasicTopic<Bytes, Bytes, MemoryPlatform>{state, Access::write}, 1);
+    append_to(BasicTopic<Bytes, Bytes, MemoryPlatform>{state, Access::write}, 1);
     auto& partition = *state->partition(0);
     machine.fail_next(Operation::open, EMFILE);
     auto const missed = partition.track();

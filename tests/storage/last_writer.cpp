@@ -13,14 +13,12 @@ using storage::Death;
 
 namespace {
 
-using Ground = Site<MemoryPlatform>;
-
 storage::LastWriter find(Ground const& ground, AfterDeath rule = AfterDeath::detect) {
     return storage::find_last_writer(*ground.files(), ground.directory(), rule);
 }
 
 /// A partition whose writer has died, after its records up to the third were durable.
-Ground died() {
+Ground died_after_sync() {
     Ground ground;
     Life<MemoryPlatform> life{ground};
     for (int i = 0; i < 3; ++i) life.append("x");
@@ -49,7 +47,7 @@ TEST_CASE("a control file with a clean mark is of a writer that closed, whatever
 }
 
 TEST_CASE("the same boot and the same file mean that the process died, anything else power loss") {
-    Ground ground = died();
+    Ground ground = died_after_sync();
     CHECK(find(ground).death == Death::of_process);
     CHECK(find(ground).ending() == Ending::process_death);
     CHECK(find(Ground{ground.platform().after_power_loss()}).death == Death::of_power);
@@ -78,7 +76,7 @@ TEST_CASE("the same boot and the same file mean that the process died, anything 
 }
 
 TEST_CASE("another mount is told and not believed") {
-    Ground const ground = died();
+    Ground const ground = died_after_sync();
     CHECK(find(ground).notes.empty());
     ground.change_control([](auto& control) { ++control.writer->mount; });
     auto const last = find(ground);
@@ -87,14 +85,14 @@ TEST_CASE("another mount is told and not believed") {
 }
 
 TEST_CASE("a rule that is forced replaces what was found") {
-    Ground ground = died();
+    Ground ground = died_after_sync();
     CHECK(find(ground, AfterDeath::power_loss).death == Death::of_power);
     Ground const lost{ground.platform().after_power_loss()};
     CHECK(find(lost, AfterDeath::process_death).death == Death::of_process);
 }
 
 TEST_CASE("a mark of a sync makes the page cache suspect in the boot that set it") {
-    Ground ground = died();
+    Ground ground = died_after_sync();
     CHECK_FALSE(find(ground).is_suspect);
     ground.change_control([](auto& control) { control.syncing = 1; });
     CHECK(find(ground).is_suspect);
@@ -106,7 +104,7 @@ TEST_CASE("a mark of a sync makes the page cache suspect in the boot that set it
 }
 
 TEST_CASE("without a valid control file nothing is known, and that is told") {
-    Ground const ground = died();
+    Ground const ground = died_after_sync();
     std::string const kind =
         GENERATE("missing", "damaged", "another topic's", "another partition's");
     if (kind == "another topic's") {
@@ -128,7 +126,7 @@ TEST_CASE("without a valid control file nothing is known, and that is told") {
 }
 
 TEST_CASE("a log begins at 0 or where its control file says") {
-    Ground const ground = died();
+    Ground const ground = died_after_sync();
     CHECK(find(ground).beginning() == 0);
     ground.change_control(
         [](auto& control) { control.beginning = format::Beginning{.sequence = 1, .offset = 5}; });
@@ -136,7 +134,7 @@ TEST_CASE("a log begins at 0 or where its control file says") {
 }
 
 TEST_CASE("the watermark binds for the file that it was taken from, and for no copy of it") {
-    Ground const ground = died();
+    Ground const ground = died_after_sync();
     auto last = find(ground);
     last.bind_watermark(pages_of(ground));
     CHECK(last.was_durable(1));
@@ -156,7 +154,7 @@ TEST_CASE("the watermark binds for the file that it was taken from, and for no c
 }
 
 TEST_CASE("the highest ordinal that must be there is the clean mark's or the watermark's") {
-    Ground const ground = died();
+    Ground const ground = died_after_sync();
     ground.change_control([](auto& control) {
         control.clean = format::CleanMark{.ordinal = 4, .count = 0, .end = 4'096};
     });

@@ -19,6 +19,23 @@
 namespace annals::test {
 
 inline constexpr std::uint64_t small_segment = format::min_segment_bytes;
+/// Where claims end in one.
+inline constexpr std::uint64_t small_segment_end = small_segment - 24;
+inline constexpr std::uint64_t small_segment_room = small_segment_end - format::first_frame_place;
+
+/// Whatever a MemoryPlatform can be told to fail.
+inline constexpr Operation all_operations[] = {
+    Operation::open, Operation::create,          Operation::make_directory, Operation::allocate,
+    Operation::read, Operation::write,           Operation::punch,          Operation::sync,
+    Operation::map,  Operation::start_writeback, Operation::rename,         Operation::remove,
+    Operation::list, Operation::directory_sync};
+
+/// Appends `count` records; by default seven of them fill a small segment.
+template <class Topic>
+void append_to(Topic const& topic, int count, std::size_t size = 8000) {
+    std::string const value(size, 'v');
+    for (int i = 0; i < count; ++i) topic.partition(0).append({}, as_bytes(value));
+}
 
 /// The names and bytes of everything below a directory.
 template <class Directory>
@@ -194,6 +211,9 @@ public:
 private:
     std::shared_ptr<storage::PartitionState<P>> state_;
 };
+
+using Ground = Site<MemoryPlatform>;
+using MemoryLife = Life<MemoryPlatform>;
 
 /// What somebody finds who only reads, and beside whom nobody writes.
 template <class P>

@@ -11,6 +11,7 @@
 
 #include "catch.hpp"
 #include "effort.hpp"
+#include "senders.hpp"
 #include "storage/lives.hpp"
 
 using namespace annals;
@@ -18,11 +19,9 @@ using namespace annals::test;
 
 namespace {
 
-using Ground = Site<MemoryPlatform>;
-using Writer = Life<MemoryPlatform>;
 using Records = std::map<std::uint64_t, std::string>;  // by offset
 
-Records read(Writer const& life) {
+Records read(MemoryLife const& life) {
     Records records;
     BasicRecordReader<MemoryPlatform> reader{life.partition_state(), 0, Check::always};
     for (RecordView record; reader.next(record);) {
@@ -40,21 +39,16 @@ struct Doings {
     std::map<std::uint64_t, std::uint64_t> batches{};  // offset and count
 };
 
-class Random {
-public:
-    explicit Random(unsigned seed) : engine_{seed} {}
-    /// Any number below `limit`.
-    std::uint64_t below(std::uint64_t limit) { return engine_() % limit; }
+struct RandomValues : Random {
+    using Random::Random;
+
     std::string value() {
         std::uint64_t const size = below(4) == 0 ? below(8'000) : below(60);
         return std::string(size, static_cast<char>('a' + below(26)));
     }
-
-private:
-    std::mt19937_64 engine_;
 };
 
-void append_batch(Writer& life, Doings& doings, Random& random) {
+void append_batch(MemoryLife& life, Doings& doings, RandomValues& random) {
     std::vector<std::string> values;
     for (auto left = 1 + random.below(4); left != 0; --left)
         values.push_back(random.value().substr(0, 900));
@@ -64,7 +58,7 @@ void append_batch(Writer& life, Doings& doings, Random& random) {
     doings.end = first + values.size();
 }
 
-void do_something(Writer& life, Doings& doings, Random& random) {
+void do_something(MemoryLife& life, Doings& doings, RandomValues& random) {
     std::uint64_t const count = 1 + random.below(3);
     std::uint64_t const bytes = count * 24 + 8 * random.below(900);
     switch (random.below(12)) {
@@ -100,7 +94,7 @@ void do_something(Writer& life, Doings& doings, Random& random) {
 /// ends inside a batch. From then on that is what was done.
 void adopt_prefix(MemoryPlatform const& machine, Doings& before) {
     Ground const copy{machine.after_process_death()};
-    Writer const life{copy};
+    MemoryLife const life{copy};
     Records const found = read(life);
     std::uint64_t const end = life.report().end.value();
     CHECK(end >= before.durable);
@@ -116,7 +110,7 @@ void adopt_prefix(MemoryPlatform const& machine, Doings& before) {
 }
 
 /// As if a sync had been under way.
-void leave_mark(Ground const& ground, Random& random) {
+void leave_mark(Ground const& ground, RandomValues& random) {
     auto const ordinals = ground.files()->ordinals();
     if (ordinals.empty() || ground.control().clean) return;
     std::uint64_t const ordinal = ordinals[random.below(ordinals.size())];
@@ -129,14 +123,14 @@ TEST_CASE("whatever a partition has lived through, nothing is lost that was prom
     unsigned const seeds = 150 * effort();
     for (unsigned seed = 0; seed < seeds; ++seed) {
         INFO("seed " << seed);
-        Random random{seed};
+        RandomValues random{seed};
         MemoryPlatform machine = Ground{}.platform();
         Doings doings;
         for (int lives = 0; lives < 6; ++lives) {
             INFO("life " << lives);
             Ground ground{machine};
             bool const is_suspect = ground.control().syncing != 0;
-            Writer life{ground};
+            MemoryLife life{ground};
             CHECK(read(life) == doings.records);
             CHECK(life.report().end.value() == doings.end);
             doings.durable = life.state().durable();

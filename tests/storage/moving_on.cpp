@@ -16,29 +16,26 @@ using namespace annals::test;
 
 namespace {
 
-using Ground = Site<MemoryPlatform>;
-using Writing = Life<MemoryPlatform>;
-
 /// Nothing that lies in the file of a failed sync reaches the disk any more.
-void fail_flush(Ground& ground, Writing& life) {
+void fail_flush(Ground& ground, MemoryLife& life) {
     ground.platform().fail_next(Operation::sync, EIO);
     CHECK(code_of([&] { life.state().flush(); }) == Errc::sync_failed);
 }
 
 std::string after_power_loss(Ground& ground) {
     Ground const lost{ground.platform().after_power_loss()};
-    return Writing{lost}.text();
+    return MemoryLife{lost}.text();
 }
 
 std::string after_process_death(Ground& ground) {
     Ground const dead{ground.platform().after_process_death()};
-    return Writing{dead}.text();
+    return MemoryLife{dead}.text();
 }
 
 /// A record is durable, two are in doubt.
 struct Doubtful {
     Ground ground{};
-    Writing life{ground};
+    MemoryLife life{ground};
 
     Doubtful() {
         life.append("a");
@@ -81,7 +78,7 @@ TEST_CASE("a close after a failed sync copies what is in doubt and is clean") {
     d.life.close();
     CHECK(d.ground.control().clean);
     CHECK(after_power_loss(d.ground) == "0=a 1=b 2=c 3=d");
-    Writing again{d.ground};
+    MemoryLife again{d.ground};
     CHECK(again.report().ending == Ending::clean);
     CHECK(again.append("e") == 4);
     CHECK(d.ground.names() == "00000001.idx 00000001.seg 00000002.seg control");
@@ -89,13 +86,14 @@ TEST_CASE("a close after a failed sync copies what is in doubt and is clean") {
 
 TEST_CASE("segments that hold nothing durable are replaced whole, and go") {
     Ground ground;
-    Writing life{ground};
+    MemoryLife life{ground};
     life.append_large(20);  // over several segments, all of them completed but the last
     auto const durable = life.state().durable();
     REQUIRE(durable > 10);
     // The next file is synced when it is made; then the sync of what was rolled fails.
     ground.platform().fail_next(Operation::sync, EIO, 1);
-    while (!error_of([&] { life.append_large(1); })) {}
+    while (!error_of([&] { life.append_large(1); })) {
+    }
     auto const end = life.state().claimed_end();
     auto const doubtful = life.state().durable();
     CHECK(doubtful + 7 == end);
@@ -105,7 +103,7 @@ TEST_CASE("segments that hold nothing durable are replaced whole, and go") {
     CHECK(ground.files()->ordinals() == std::vector<std::uint64_t>{1, 2, 5});
     CHECK(ground.first_page(5).info.base_offset == doubtful);
     Ground const lost{ground.platform().after_power_loss()};
-    CHECK(Writing{lost}.report().end.value() == end);
+    CHECK(MemoryLife{lost}.report().end.value() == end);
     life.append_large(20);
     CHECK(after_process_death(ground) == life.text());
 }
@@ -134,7 +132,7 @@ TEST_CASE("wherever moving on fails, the sender has claimed nothing and a later 
         CHECK(after_power_loss(d.ground) == d.life.text());
         CHECK(after_process_death(d.ground) == d.life.text());
         d.life.close();
-        CHECK(Writing{d.ground}.report().ending == Ending::clean);
+        CHECK(MemoryLife{d.ground}.report().ending == Ending::clean);
         REQUIRE(after < 50);
         if (operation == Operation::remove && after > 5) break;  // what it fails is swallowed
     }
@@ -151,7 +149,7 @@ TEST_CASE("wherever a death cuts moving on off, nothing that was promised is los
             CHECK(after_process_death(d.ground).starts_with(none));
             for (std::uint64_t seed = 0; seed < 20; ++seed) {
                 Ground const lost{d.ground.platform().after_power_loss(seed)};
-                Writing found{lost};
+                MemoryLife found{lost};
                 auto const text = found.text();
                 CHECK((none + " 4=e").starts_with(text));
                 CHECK(text.size() >= 3);
@@ -188,7 +186,7 @@ TEST_CASE("a second failure, of the new file, is mended in the same way") {
     d.life.state().flush();
     CHECK(after_power_loss(d.ground) == "0=a 1=b 2=c 3=d 4=e 5=f");
     d.life.close();
-    CHECK(Writing{d.ground}.text() == "0=a 1=b 2=c 3=d 4=e 5=f");
+    CHECK(MemoryLife{d.ground}.text() == "0=a 1=b 2=c 3=d 4=e 5=f");
 }
 
 TEST_CASE("readers that stand in the old file go on in the new one") {
@@ -211,12 +209,12 @@ TEST_CASE("readers that stand in the old file go on in the new one") {
     for (RecordView record; reader.next(record);) rest += as_text(record.value());
     CHECK(rest == "cde");
     attached->refresh();
-    CHECK(Writing::text_of(attached).starts_with("0=a 1=b 2=c 3=d"));
+    CHECK(MemoryLife::text_of(attached).starts_with("0=a 1=b 2=c 3=d"));
 }
 
 TEST_CASE("a control file whose sync fails is replaced, not synced again") {
     Ground ground;
-    Writing life{ground};
+    MemoryLife life{ground};
     life.append("a");
     life.state().flush();
     auto const before = ground.directory().open_file("control", Access::read).identity();
@@ -225,7 +223,7 @@ TEST_CASE("a control file whose sync fails is replaced, not synced again") {
     CHECK(ground.directory().open_file("control", Access::read).identity() != before);
     CHECK(ground.control().clean);
     Ground const lost{ground.platform().after_power_loss()};
-    Writing again{lost};
+    MemoryLife again{lost};
     CHECK(again.report().ending == Ending::clean);
     CHECK(again.text() == "0=a");
 }

@@ -12,6 +12,7 @@
 
 #include "catch.hpp"
 #include "senders.hpp"
+#include "storage/lives.hpp"
 #include "turns.hpp"
 #include "world.hpp"
 
@@ -20,8 +21,6 @@ using namespace annals::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr std::uint64_t small = 64 << 10;
 
 TopicOptions topic_options(Sync sync) { return {.sync = sync, .sync_interval = 100us}; }
 
@@ -100,7 +99,7 @@ void race_in_turns(std::uint64_t seed) {
     TurnPlatform machine;
     SentRecords sent;
     Turns{seed, machine}.run([&] {
-        TurnLog log{"log", {.segment_bytes = small, .keeper = has_keeper}, machine};
+        TurnLog log{"log", {.segment_bytes = small_segment, .keeper = has_keeper}, machine};
         Run run{seed, log.topic<Bytes, Bytes>("t", topic_options(sync)), sync};
         run.senders = senders;
         auto consumer = run.topic.consumer();
@@ -120,7 +119,7 @@ void race_in_turns(std::uint64_t seed) {
         CHECK(missing(run.sent, find_records(run.topic)) == "");
         sent = std::move(run.sent);
     });
-    MemoryLog log{"log", {.segment_bytes = small}, machine};
+    MemoryLog log{"log", {.segment_bytes = small_segment}, machine};
     CHECK(log.recovery().was_clean());
     auto const found = find_records(log.topic<Bytes, Bytes>("t"));
     CHECK(missing(sent, found) == "");
@@ -139,7 +138,7 @@ TEST_CASE("a segment is completed with its true end while others just find out w
         CAPTURE(seed);
         TurnPlatform machine;
         Turns{seed, machine}.run([&] {
-            TurnLog log{"log", {.segment_bytes = small, .keeper = false}, machine};
+            TurnLog log{"log", {.segment_bytes = small_segment, .keeper = false}, machine};
             auto topic = log.topic<Bytes, Bytes>("t", topic_options(Sync::never));
             for (int i = 0; i < 7; ++i) topic.partition(0).append({}, as_bytes(value));
             std::vector<TurnThread> threads;
@@ -151,7 +150,7 @@ TEST_CASE("a segment is completed with its true end while others just find out w
             }
             for (auto& thread : threads) thread.join();
         });
-        MemoryLog log{"log", {.segment_bytes = small}, machine};
+        MemoryLog log{"log", {.segment_bytes = small_segment}, machine};
         REQUIRE_NOTHROW(log.topic<Bytes, Bytes>("t"));
         REQUIRE(log.topic<Bytes, Bytes>("t").end_offset() == Offset{8});
     }
@@ -163,7 +162,7 @@ TEST_CASE("power loss that took a segment but not the one behind it cuts the log
     MemoryPlatform machine;
     std::optional<MemoryPlatform> after;
     {
-        MemoryLog log{"log", {.segment_bytes = small}, machine};
+        MemoryLog log{"log", {.segment_bytes = small_segment}, machine};
         auto topic = log.topic<Bytes, Bytes>("t", topic_options(Sync::never));
         std::string const value(8000, 'v');
         auto partition = topic.partition(0);
@@ -180,7 +179,8 @@ TEST_CASE("power loss that took a segment but not the one behind it cuts the log
         REQUIRE(lost.find_file("00000002.seg", Access::read));
         after = dead.after_process_death();
     }
-    MemoryLog log{"log", {.segment_bytes = small, .after_death = AfterDeath::power_loss}, *after};
+    MemoryLog log{
+        "log", {.segment_bytes = small_segment, .after_death = AfterDeath::power_loss}, *after};
     auto topic = log.topic<Bytes, Bytes>("t");
     CHECK(topic.end_offset() <= Offset{8});
     CHECK(topic.partition(0).append({}, as_bytes("v")) < Offset{9});
@@ -240,7 +240,7 @@ TEST_CASE("four threads race over a thousand rolls beside a reader and one who a
     std::string reader_fault;
     std::string asker_fault;
     {
-        auto log = world.open({.segment_bytes = small, .keeper = has_keeper});
+        auto log = world.open({.segment_bytes = small_segment, .keeper = has_keeper});
         auto const topic = log.topic<Bytes, Bytes>("t", topic_options(Sync::never));
         std::atomic<bool> is_over{false};
         std::jthread reader{[&] { reader_fault = follow(topic, 4 * each); }};
@@ -283,7 +283,7 @@ TEST_CASE("a send that races with close has returned and is kept, or throws clos
         CAPTURE(round);
         World<NativePlatform> world;
         std::vector<Sent> sent(4);
-        std::optional<Log> log{world.open({.segment_bytes = small, .keeper = has_keeper})};
+        std::optional<Log> log{world.open({.segment_bytes = small_segment, .keeper = has_keeper})};
         auto const topic = log->topic<Bytes, Bytes>("t", topic_options(sync));
         std::vector<std::jthread> senders;
         for (std::uint32_t id = 0; id < 4; ++id) {
@@ -292,7 +292,7 @@ TEST_CASE("a send that races with close has returned and is kept, or throws clos
         std::this_thread::sleep_for(std::chrono::milliseconds{round});
         log->close();
         // The lock is free at once, whoever still sends.
-        auto again = world.open({.segment_bytes = small});
+        auto again = world.open({.segment_bytes = small_segment});
         senders.clear();
         CHECK(again.recovery().was_clean());
         SentRecords all;

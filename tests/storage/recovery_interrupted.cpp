@@ -18,8 +18,6 @@ using namespace annals::test;
 
 namespace {
 
-using Ground = Site<MemoryPlatform>;
-using Writer = Life<MemoryPlatform>;
 using Tokens = std::vector<std::string>;  // "3=value", by offset
 
 Tokens split(std::string const& text) {
@@ -40,7 +38,7 @@ struct Expectation {
     std::uint64_t durable;  ///< records below it survive power loss
 };
 
-void live_a_little(Writer& life) {
+void live_a_little(MemoryLife& life) {
     life.append("a");
     life.append("b");
     life.state().flush();
@@ -57,7 +55,7 @@ MemoryPlatform never_written() { return Ground{}.platform(); }
 
 MemoryPlatform closed() {
     Ground ground;
-    Writer life{ground};
+    MemoryLife life{ground};
     life.append("a");
     life.close();
     return ground.platform();
@@ -65,7 +63,7 @@ MemoryPlatform closed() {
 
 MemoryPlatform died() {
     Ground ground;
-    Writer life{ground};
+    MemoryLife life{ground};
     live_a_little(life);
     life.leave_claimed(3, 200);
     return ground.platform().after_process_death();
@@ -73,7 +71,7 @@ MemoryPlatform died() {
 
 MemoryPlatform died_after_rolls() {
     Ground ground;
-    Writer life{ground};
+    MemoryLife life{ground};
     live_a_little(life);
     life.append_large(8);
     life.leave_untouched(1, 64);
@@ -94,7 +92,7 @@ MemoryPlatform died_in_a_sync() {
 
 MemoryPlatform died_twice() {
     Ground ground{died()};
-    Writer life{ground};
+    MemoryLife life{ground};
     life.append("h");
     life.leave_claimed(2, 64);
     life.append("i");
@@ -134,7 +132,7 @@ Expectation expectation_of(MemoryPlatform const& machine) {
     std::string const text = read_only_text(Ground{machine.after_process_death()});
     Ground const ground{machine.after_process_death()};
     auto const mark = ground.control().watermark;
-    Writer const life{ground};
+    MemoryLife const life{ground};
     REQUIRE(life.text() == text);
     bool const is_first = mark && mark->ordinal == 1;
     std::uint64_t const durable = is_first ? mark->count : 0;
@@ -149,14 +147,14 @@ void expect_whole(MemoryPlatform const& machine, Expectation const& expected, bo
     Ground ground{machine};
     Tokens found;
     {
-        Writer life{ground};
+        MemoryLife life{ground};
         found = split(life.text());
         bool const is_whole = found == longer || (!has_returned && found == expected.records);
         CHECK(is_whole);
         if (!is_whole) return;
         found.push_back(std::to_string(life.append("again")) + "=again");
     }
-    CHECK(split(Writer{ground}.text()) == found);
+    CHECK(split(MemoryLife{ground}.text()) == found);
 }
 
 /// The same after power loss: a prefix of the records, which has at least the durable ones.
@@ -166,7 +164,7 @@ void expect_prefix(MemoryPlatform const& machine, Expectation const& expected) {
     Ground ground{machine};
     Tokens found;
     {
-        Writer life{ground};
+        MemoryLife life{ground};
         found = split(life.text());
         bool const is_prefix =
             found.size() <= longer.size() && std::equal(found.begin(), found.end(), longer.begin());
@@ -174,7 +172,7 @@ void expect_prefix(MemoryPlatform const& machine, Expectation const& expected) {
         CHECK(life.report().end.value() >= expected.durable);
         found.push_back(std::to_string(life.append("again")) + "=again");
     }
-    CHECK(split(Writer{ground}.text()) == found);
+    CHECK(split(MemoryLife{ground}.text()) == found);
 }
 
 void expect_whole_or_prefix(MemoryPlatform const& machine, Expectation const& expected,
@@ -187,12 +185,6 @@ void expect_whole_or_prefix(MemoryPlatform const& machine, Expectation const& ex
 }
 
 // ---- how often something is asked of the system
-
-constexpr Operation all_operations[] = {
-    Operation::open, Operation::create,          Operation::make_directory, Operation::allocate,
-    Operation::read, Operation::write,           Operation::punch,          Operation::sync,
-    Operation::map,  Operation::start_writeback, Operation::rename,         Operation::remove,
-    Operation::list, Operation::directory_sync};
 
 /// Does that operation once, with some file far from the log.
 void do_once(MemoryPlatform const& machine, Operation operation) {
@@ -256,7 +248,7 @@ TEST_CASE("recovery that is cut off after any of its stores finds the same when 
                 lost.push_back(machine.after_power_loss());
                 lost.push_back(machine.after_power_loss(states.size()));
             }};
-            Writer life{ground};
+            MemoryLife life{ground};
             life.append("+");
         }
         CHECK(states.size() >= 3);
@@ -279,7 +271,7 @@ TEST_CASE("recovery in which any call to the system fails loses nothing, whoever
             unsigned const count =
                 count_of(operation, each.machine.after_process_death(), [](auto const& machine) {
                     Ground const ground{machine};
-                    Writer{ground}.append("+");
+                    MemoryLife{ground}.append("+");
                 });
             for (unsigned n = 0; n < count; ++n) {
                 INFO(each.name << ", operation " << static_cast<int>(operation) << ", call " << n);
@@ -288,7 +280,7 @@ TEST_CASE("recovery in which any call to the system fails loses nothing, whoever
                 machine.fail_next(operation, EIO, n);
                 bool has_returned = false;
                 (void)code_of([&] {
-                    Writer life{ground};
+                    MemoryLife life{ground};
                     bool const has_failed = code_of([&] { life.append("+"); }) != Errc::ok;
                     if (has_failed) life.append("+");
                     has_returned = true;

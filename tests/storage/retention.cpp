@@ -20,9 +20,6 @@ using storage::EndedSegment;
 
 namespace {
 
-using Ground = Site<MemoryPlatform>;
-using Writer = Life<MemoryPlatform>;
-
 // ---- which segments may go
 
 /// Ended segments of ten records and 100 bytes each, whose youngest records have these stamps, and
@@ -151,7 +148,7 @@ struct Story {
 
 std::string value_of(std::uint64_t offset) { return std::to_string(offset) + '.'; }
 
-void append(Writer& life, Story& story, unsigned count) {
+void append(MemoryLife& life, Story& story, unsigned count) {
     for (; count > 0; --count) {
         std::string const value = value_of(story.records.size());
         CHECK(life.append(value + std::string(7'900, 'x')) == story.records.size());
@@ -159,7 +156,7 @@ void append(Writer& life, Story& story, unsigned count) {
     }
 }
 
-std::vector<std::string> records_of(Writer const& life) {
+std::vector<std::string> records_of(MemoryLife const& life) {
     std::vector<std::string> records;
     auto const& state = life.partition_state();
     BasicRecordReader<MemoryPlatform> reader{state, state->beginning(), Check::always};
@@ -196,9 +193,9 @@ std::uint64_t expect_whole_from(MemoryPlatform const& machine, Story const& stor
     Ground const ground{machine};
     Story now = story;
     std::uint64_t beginning = 0;
-    { Writer const idle{ground}; }
+    { MemoryLife const idle{ground}; }
     {
-        Writer life{ground};
+        MemoryLife life{ground};
         beginning = life.state().beginning();
         CHECK((beginning == before || beginning == after));
         CHECK(life.report().beginning.value() == beginning);
@@ -221,22 +218,17 @@ std::uint64_t expect_whole_from(MemoryPlatform const& machine, Story const& stor
         bool const is_spare = page.activation == format::RecordState::absent;
         CHECK((is_spare || beginning == 0 || page.info.base_offset > beginning));
     }
-    Writer const again{ground};
+    MemoryLife const again{ground};
     CHECK(again.state().beginning() == beginning);
     CHECK(records_of(again) == from(now, beginning));
     return beginning;
 }
 
-constexpr Operation all_operations[] = {
-    Operation::open, Operation::create, Operation::read,          Operation::write,
-    Operation::sync, Operation::map,    Operation::rename,        Operation::remove,
-    Operation::list, Operation::punch,  Operation::directory_sync};
-
 }  // namespace
 
 TEST_CASE("records are deleted up to an offset, and whole files before it go") {
     Ground ground;
-    Writer life{ground};
+    MemoryLife life{ground};
     Story story;
     append(life, story, 45);
     CHECK(segments_on(ground) == 7);
@@ -251,7 +243,7 @@ TEST_CASE("records are deleted up to an offset, and whole files before it go") {
     append(life, story, 1);
     CHECK(records_of(life) == from(story, 45));
     life.close();
-    Writer const next{ground};
+    MemoryLife const next{ground};
     CHECK(next.report().ending == Ending::clean);
     CHECK(next.report().beginning == Offset{45});
     CHECK(records_of(next) == from(story, 45));
@@ -263,11 +255,11 @@ TEST_CASE(
     Ground ground;
     Story story;
     {
-        Writer life{ground};
+        MemoryLife life{ground};
         append(life, story, 40);
         life.close();
     }
-    Writer life{ground};
+    MemoryLife life{ground};
     if (is_begun) append(life, story, 5);
     story.durable = 40;
     unsigned stores = 0;
@@ -302,11 +294,11 @@ TEST_CASE(
             Ground ground;
             Story story;
             {
-                Writer life{ground};
+                MemoryLife life{ground};
                 append(life, story, 40);
                 life.close();
             }
-            Writer life{ground};
+            MemoryLife life{ground};
             if (is_begun) append(life, story, 5);
             story.durable = 40;
             MemoryPlatform& machine = ground.platform();
@@ -336,7 +328,7 @@ TEST_CASE(
 TEST_CASE("a file goes once the one behind it is durably part of the log") {
     Ground ground;
     Story story;
-    Writer life{ground, AfterDeath::detect, {.records = 1}};
+    MemoryLife life{ground, AfterDeath::detect, {.records = 1}};
     append(life, story, 9);
     life.keep();
     CHECK(life.state().beginning() == 7);
@@ -353,11 +345,11 @@ TEST_CASE("a control file whose sync has failed is replaced before any file goes
     Ground ground;
     Story story;
     {
-        Writer life{ground};
+        MemoryLife life{ground};
         append(life, story, 40);
         life.close();
     }
-    Writer life{ground};
+    MemoryLife life{ground};
     if (is_begun) append(life, story, 5);
     story.durable = 40;
     MemoryPlatform& machine = ground.platform();
@@ -377,20 +369,20 @@ TEST_CASE("what a death left of such a failure is made durable before what it sa
     Ground ground;
     Story story;
     {
-        Writer life{ground};
+        MemoryLife life{ground};
         append(life, story, 40);
         life.close();
     }
     story.durable = 40;
     {
-        Writer life{ground};
+        MemoryLife life{ground};
         ground.platform().fail_next(Operation::sync, EIO);
         ground.platform().fail_next(Operation::create, ENOSPC);
         CHECK(code_of([&] { (void)life.state().delete_before(20); }) == Errc::no_space);
     }
     Ground next{ground.platform().after_process_death()};
     {
-        Writer const life{next};
+        MemoryLife const life{next};
         CHECK(life.state().beginning() == 20);
         CHECK(oldest_base(next) == 14);
     }
@@ -403,7 +395,7 @@ TEST_CASE("what a death left of such a failure is made durable before what it sa
 TEST_CASE("a segment that is old enough is sealed, and the next append goes to another") {
     Ground ground;
     Story story;
-    Writer life{ground, AfterDeath::detect, {.segment_age = 10s}};
+    MemoryLife life{ground, AfterDeath::detect, {.segment_age = 10s}};
     life.keep();
     CHECK(segments_on(ground) == 0);  // never an empty one
     append(life, story, 2);
@@ -435,7 +427,7 @@ TEST_CASE("a log whose last segment was ended by its age is closed, opened and g
     Ground ground;
     Story story;
     {
-        Writer life{ground, AfterDeath::detect, {.segment_age = 10s}};
+        MemoryLife life{ground, AfterDeath::detect, {.segment_age = 10s}};
         append(life, story, 2);
         life.keep();
         ground.platform().advance(20s);
@@ -445,20 +437,20 @@ TEST_CASE("a log whose last segment was ended by its age is closed, opened and g
     CHECK(ground.control().clean->ordinal == 1);
     for (int i = 0; i < 3; ++i) {
         auto const before = ground.dump();
-        Writer life{ground};
+        MemoryLife life{ground};
         CHECK(life.report().ending == Ending::clean);
         CHECK(life.report().notes.empty());
         CHECK(records_of(life) == story.records);
         life.close();
         CHECK(ground.dump() == before);
     }
-    Writer life{ground};
+    MemoryLife life{ground};
     append(life, story, 2);
     CHECK(ground.epochs().size() == 1);
     CHECK(ground.first_page(2).info.epoch == 1);
     CHECK(records_of(life) == story.records);
     life.close();
-    CHECK(records_of(Writer{ground}) == story.records);
+    CHECK(records_of(MemoryLife{ground}) == story.records);
 }
 
 TEST_CASE(
@@ -466,7 +458,7 @@ TEST_CASE(
     Ground ground;
     Story story;
     {
-        Writer life{ground, AfterDeath::detect, {.segment_age = 10s}};
+        MemoryLife life{ground, AfterDeath::detect, {.segment_age = 10s}};
         append(life, story, 2);
         life.keep();
         ground.platform().advance(20s);
@@ -474,7 +466,7 @@ TEST_CASE(
         life.close();
     }
     ground.damage("00000001.seg", format::completion_place);
-    Writer life{ground};
+    MemoryLife life{ground};
     append(life, story, 1);
     CHECK(segments_on(ground) == 2);
     CHECK(records_of(life) == story.records);
@@ -484,25 +476,25 @@ TEST_CASE("an idle partition that another life left open is ended once it is old
     Ground ground;
     Story story;
     {
-        Writer life{ground};
+        MemoryLife life{ground};
         append(life, story, 2);
         life.close();
     }
     ground.platform().advance(5s);
-    Writer life{ground, AfterDeath::detect, {.segment_age = 10s}};
+    MemoryLife life{ground, AfterDeath::detect, {.segment_age = 10s}};
     life.keep();
     CHECK_FALSE(ground.first_page(1).completion);
     ground.platform().advance(6s);
     life.keep();
     CHECK(ground.first_page(1).completion);
     life.close();
-    CHECK(Writer{ground}.report().ending == Ending::clean);
+    CHECK(MemoryLife{ground}.report().ending == Ending::clean);
 }
 
 TEST_CASE("a death or power loss after any store of ending a segment by its age loses nothing") {
     Ground ground;
     Story story;
-    Writer life{ground, AfterDeath::detect, {.segment_age = 10s}};
+    MemoryLife life{ground, AfterDeath::detect, {.segment_age = 10s}};
     append(life, story, 3);
     life.keep();
     ground.platform().advance(20s);
@@ -531,7 +523,7 @@ TEST_CASE("records that are too old go, the file of the last ones once there is 
     Ground ground;
     Story story;
     format::Retention const limits{.age = 40s};
-    Writer life{ground, AfterDeath::detect, limits};
+    MemoryLife life{ground, AfterDeath::detect, limits};
     append(life, story, 12);
     life.keep();
     ground.platform().advance(30s);
@@ -549,37 +541,37 @@ TEST_CASE("records that are too old go, the file of the last ones once there is 
     CHECK(ground.first_page(3).info.base_offset == 12);
     CHECK(records_of(life) == from(story, 12));
     life.close();
-    CHECK(records_of(Writer{ground}) == from(story, 12));
+    CHECK(records_of(MemoryLife{ground}) == from(story, 12));
 }
 
 TEST_CASE("a life that appends nothing removes what is too old, and what was closed stays so") {
     Ground ground;
     Story story;
     {
-        Writer life{ground};
+        MemoryLife life{ground};
         append(life, story, 40);
         life.close();
     }
     ground.platform().advance(100s);
-    Writer life{ground, AfterDeath::detect, {.records = 10}};
+    MemoryLife life{ground, AfterDeath::detect, {.records = 10}};
     life.keep();
     CHECK(life.state().beginning() == 28);
     CHECK(oldest_base(ground) == 28);
     CHECK(ground.control().clean);
     MemoryPlatform const lost = ground.platform().after_power_loss();
-    CHECK(Writer{Ground{lost}}.report().ending == Ending::clean);
-    CHECK(records_of(Writer{Ground{lost}}) == from(story, 28));
+    CHECK(MemoryLife{Ground{lost}}.report().ending == Ending::clean);
+    CHECK(records_of(MemoryLife{Ground{lost}}) == from(story, 28));
 }
 
 TEST_CASE("on a full disk what is too old goes, whoever died before") {
     Ground ground;
     Story story;
     {
-        Writer life{ground};
+        MemoryLife life{ground};
         append(life, story, 40);
     }
     Ground next{ground.platform().after_process_death()};
-    Writer life{next, AfterDeath::detect, {.records = 10}};
+    MemoryLife life{next, AfterDeath::detect, {.records = 10}};
     next.platform().set_free_space(0);
     CHECK(code_of([&] { life.append("none"); }) == Errc::no_space);
     life.keep();
@@ -591,7 +583,7 @@ TEST_CASE("on a full disk what is too old goes, whoever died before") {
 TEST_CASE("a copied log whose control file is younger than its segments goes on behind them") {
     Ground ground;
     Story story;
-    Writer life{ground};
+    MemoryLife life{ground};
     append(life, story, 30);
     auto files = ground.dump();
     append(life, story, 30);
@@ -603,7 +595,7 @@ TEST_CASE("a copied log whose control file is younger than its segments goes on 
     for (auto const& [name, bytes] : files) make_file(to, name, bytes);
     story.records.resize(55);
     for (int i = 0; i < 3; ++i) {
-        Writer next{copy};
+        MemoryLife next{copy};
         CHECK(next.state().beginning() == 55);
         append(next, story, 1);
         CHECK(records_of(next) == from(story, 55));

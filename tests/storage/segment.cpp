@@ -19,16 +19,13 @@ using storage::SegmentInfo;
 
 namespace {
 
-using Segment = storage::Segment<MemoryPlatform>;
-
-constexpr std::uint64_t end_of_claims = small_segment - 24;
-constexpr std::uint64_t room = end_of_claims - format::first_frame_place;
+using MemorySegment = storage::Segment<MemoryPlatform>;
 
 /// A new segment file on a machine of its own, mapped for writing.
 struct Writing {
     Site<MemoryPlatform> site{};
     SegmentInfo info = make(site);
-    Segment segment{site.files(), info};
+    MemorySegment segment{site.files(), info};
 
     Writing() { segment.start_writing({}); }
 
@@ -108,7 +105,7 @@ TEST_CASE("from a limit on the records are another segment's") {
     Extent const limit = drawn.at();
     drawn.record().seal(7);
     w.show(drawn);
-    CHECK(w.segment.limit() == Segment::no_limit);
+    CHECK(w.segment.limit() == MemorySegment::no_limit);
     w.segment.set_limit(2);
     CHECK(w.segment.advance_published() == limit);
     CHECK(w.segment.is_finished());
@@ -133,14 +130,14 @@ TEST_CASE("a gap that recovery found and did not write is read as a void") {
 
 TEST_CASE("beyond the last place where a frame can begin there is none") {
     Writing w;
-    auto drawn = DrawnSegment{}.record(std::string(room - 24, 'x')).seal();
+    auto drawn = DrawnSegment{}.record(std::string(small_segment_room - 24, 'x')).seal();
     w.show(drawn);
     auto const pin = w.segment.pin();
     CHECK(w.segment.frame_at(pin, 4'096));
-    CHECK(w.segment.frame_at(pin, end_of_claims));
-    CHECK_FALSE(w.segment.frame_at(pin, end_of_claims + 8));
+    CHECK(w.segment.frame_at(pin, small_segment_end));
+    CHECK_FALSE(w.segment.frame_at(pin, small_segment_end + 8));
     CHECK_FALSE(w.segment.frame_at(pin, small_segment));
-    CHECK(w.segment.advance_published() == Extent{1, end_of_claims});
+    CHECK(w.segment.advance_published() == Extent{1, small_segment_end});
     CHECK(w.segment.is_finished());
 }
 
@@ -161,10 +158,10 @@ TEST_CASE("a pin keeps the segment mapped, one mapping for all, also when writin
 
 TEST_CASE("a segment is mapped when somebody reads, and stays so until others were mapped since") {
     Writing w;
-    Segment reader{w.site.files(), w.info};
+    MemorySegment reader{w.site.files(), w.info};
     auto drawn = DrawnSegment{}.record("text");
     w.show(drawn);
-    std::weak_ptr<Segment::Mapping const> seen;
+    std::weak_ptr<MemorySegment::Mapping const> seen;
     {
         auto const pin = reader.pin();
         seen = pin;
@@ -178,7 +175,7 @@ TEST_CASE("a segment is mapped when somebody reads, and stays so until others we
 
 TEST_CASE("a segment under whose name another file lies is not read") {
     Writing w;
-    Segment reader{w.site.files(), w.info};
+    MemorySegment reader{w.site.files(), w.info};
     w.site.remove("00000001.seg");
     CHECK(code_of([&] { (void)reader.pin(); }) == Errc::not_found);
     (void)w.site.files()->create_spare(1, small_segment, Blocks::reserved);

@@ -17,10 +17,7 @@ using format::Extent;
 
 namespace {
 
-constexpr std::uint64_t end_of_claims = small_segment - 24;
-constexpr std::uint64_t room = end_of_claims - format::first_frame_place;
-
-MemoryPlatform const machine;
+MemoryPlatform const some_machine;
 
 /// The tail of an empty segment, of which the file is never looked at.
 struct Fresh {
@@ -35,38 +32,38 @@ TEST_CASE("each claim begins where the one before it ends, with the next number"
     CHECK(w.tail.claim(1, 24) == Extent{0, 4'096});
     CHECK(w.tail.claim(3, 80) == Extent{1, 4'120});
     CHECK(w.tail.claim(1, 32) == Extent{4, 4'200});
-    CHECK(w.tail.claimed(machine) == Extent{5, 4'232});
+    CHECK(w.tail.claimed(some_machine) == Extent{5, 4'232});
     CHECK_FALSE(w.tail.is_crossed());
 }
 
 TEST_CASE(
     "a claim that ends at the claimable end fits, and the next one crosses and parks the end") {
     Fresh w;
-    CHECK(w.tail.claim(2, room));
+    CHECK(w.tail.claim(2, small_segment_room));
     CHECK_FALSE(w.tail.is_crossed());
-    CHECK(w.tail.claimed(machine) == Extent{2, end_of_claims});
+    CHECK(w.tail.claimed(some_machine) == Extent{2, small_segment_end});
     CHECK_FALSE(w.tail.claim(1, 24));
     CHECK(w.tail.is_crossed());
-    CHECK(w.tail.parked(machine) == Extent{2, end_of_claims});
+    CHECK(w.tail.parked(some_machine) == Extent{2, small_segment_end});
     CHECK(w.tail.bytes_needed() == 24);
 }
 
 TEST_CASE("a claim that does not fit parks the end where it would have begun, whatever was left") {
     std::uint64_t const left = GENERATE(8u, 16u, 24u, 32u, 4'096u);
     Fresh w;
-    CHECK(w.tail.claim(5, room - left));
+    CHECK(w.tail.claim(5, small_segment_room - left));
     CHECK_FALSE(w.tail.claim(2, left + 8));
-    CHECK(w.tail.parked(machine) == Extent{5, end_of_claims - left});
+    CHECK(w.tail.parked(some_machine) == Extent{5, small_segment_end - left});
     CHECK(w.tail.bytes_needed() == left + 8);
-    CHECK(w.tail.claimed(machine) == Extent{5, end_of_claims - left});
+    CHECK(w.tail.claimed(some_machine) == Extent{5, small_segment_end - left});
 }
 
 TEST_CASE("once the end is parked no claim succeeds and the end stays, however many try") {
     Fresh w;
-    CHECK(w.tail.claim(5, room - 64));
+    CHECK(w.tail.claim(5, small_segment_room - 64));
     CHECK_FALSE(w.tail.claim(1, 72));
     for (int i = 0; i < 1'000; ++i) CHECK_FALSE(w.tail.claim(1, 24));
-    CHECK(w.tail.parked(machine) == Extent{5, end_of_claims - 64});
+    CHECK(w.tail.parked(some_machine) == Extent{5, small_segment_end - 64});
     CHECK(w.tail.bytes_needed() == 72);
 }
 
@@ -75,21 +72,21 @@ TEST_CASE("a segment can be ended where its claims end, once") {
     CHECK(w.tail.claim(3, 400));
     w.tail.cross();
     CHECK(w.tail.is_crossed());
-    CHECK(w.tail.parked(machine) == Extent{3, 4'496});
+    CHECK(w.tail.parked(some_machine) == Extent{3, 4'496});
     CHECK(w.tail.bytes_needed() == 0);
     CHECK_FALSE(w.tail.claim(1, 24));
     w.tail.cross();
-    CHECK(w.tail.parked(machine) == Extent{3, 4'496});
+    CHECK(w.tail.parked(some_machine) == Extent{3, 4'496});
 }
 
 TEST_CASE("an empty segment can be ended, and so can a full one") {
     Fresh empty;
     empty.tail.cross();
-    CHECK(empty.tail.parked(machine) == Extent{});
+    CHECK(empty.tail.parked(some_machine) == Extent{});
     Fresh full;
-    CHECK(full.tail.claim(1, room));
+    CHECK(full.tail.claim(1, small_segment_room));
     full.tail.cross();
-    CHECK(full.tail.parked(machine) == Extent{1, end_of_claims});
+    CHECK(full.tail.parked(some_machine) == Extent{1, small_segment_end});
 }
 
 TEST_CASE("threads that claim at once get stretches side by side and one end") {
@@ -115,12 +112,12 @@ TEST_CASE("threads that claim at once get stretches side by side and one end") {
                 ends.emplace(at.place + bytes, at.count + t + 1);
             }
         }
-        Extent const parked = w.tail.parked(machine);
+        Extent const parked = w.tail.parked(some_machine);
         CHECK(begins.begin()->first == format::first_frame_place);
         CHECK(*ends.rbegin() == std::pair{parked.place, parked.count});
         begins.erase(begins.begin());
         ends.erase(std::prev(ends.end()));
         CHECK(begins == ends);  // each begins where another one ends
-        CHECK(parked.place + w.tail.bytes_needed() > end_of_claims);
+        CHECK(parked.place + w.tail.bytes_needed() > small_segment_end);
     }
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "storage/lives.hpp"
 #include "world.hpp"
 
 using namespace annals;
@@ -24,29 +25,26 @@ namespace {
 constexpr std::uint64_t kib = 1024;
 constexpr std::uint64_t mib = 1024 * kib;
 constexpr std::uint64_t header = format::frame_header_bytes;
-constexpr std::uint64_t small = 64 * kib;  // the smallest log: claims of at most 8 KiB
-
-template <class P>
-using BytesTopic = BasicTopic<Bytes, Bytes, P>;
 
 /// A value whose frame takes `extent` bytes, and that is told from others by its first byte.
-std::string value_of(std::uint64_t extent, char mark = 'v') {
+std::string value_in_frame_of(std::uint64_t extent, char mark = 'v') {
     return std::string(extent - header, mark);
 }
 
 template <class P>
-Offset append(BytesTopic<P> const& topic, std::uint64_t extent, char mark = 'v') {
-    return topic.partition(0).append(std::nullopt, as_bytes(value_of(extent, mark)));
+Offset append_frame(BasicTopic<Bytes, Bytes, P> const& topic, std::uint64_t extent,
+                    char mark = 'v') {
+    return topic.partition(0).append(std::nullopt, as_bytes(value_in_frame_of(extent, mark)));
 }
 
 /// Leaves exactly `left` claimable bytes in an empty segment of 64 KiB. Returns how many records
 /// that took.
 template <class P>
-std::uint64_t fill_but(BytesTopic<P> const& topic, std::uint64_t left) {
-    std::uint64_t room = format::claimable_end(small) - format::first_frame_place - left;
+std::uint64_t fill_but(BasicTopic<Bytes, Bytes, P> const& topic, std::uint64_t left) {
+    std::uint64_t room = format::claimable_end(small_segment) - format::first_frame_place - left;
     std::uint64_t count = 0;
-    for (; room > 8 * kib; room -= 8 * kib, ++count) append(topic, 8 * kib);
-    append(topic, room);
+    for (; room > 8 * kib; room -= 8 * kib, ++count) append_frame(topic, 8 * kib);
+    append_frame(topic, room);
     return count + 1;
 }
 
@@ -87,7 +85,7 @@ format::FrameState state_of(format::FrameHeader const& frame) {
 
 /// All offsets from 0 to the end have a record; returns the first bytes of their values.
 template <class P>
-std::string marks_of(BytesTopic<P> const& topic) {
+std::string marks_of(BasicTopic<Bytes, Bytes, P> const& topic) {
     std::string marks;
     std::uint64_t expected = 0;
     for (auto const& record : topic.replay({.check = Check::always})) {
@@ -106,14 +104,14 @@ std::string marks_of(BytesTopic<P> const& topic) {
 TEMPLATE_TEST_CASE("a record that fits exactly ends at the claimable end, with the seal behind it",
                    "", MemoryPlatform, NativePlatform) {
     World<TestType> world;
-    auto log = world.open({.segment_bytes = small, .keeper = false});
+    auto log = world.open({.segment_bytes = small_segment, .keeper = false});
     auto topic = log.template topic<Bytes, Bytes>("t");
     auto const filled = fill_but(topic, 0);
     CHECK(segments_of(world).size() == 1);
 
-    CHECK(append(topic, header) == Offset{filled});
+    CHECK(append_frame(topic, header) == Offset{filled});
     CHECK(segments_of(world).size() == 2);
-    auto const seal = frame_in(world, "00000001.seg", format::claimable_end(small));
+    auto const seal = frame_in(world, "00000001.seg", format::claimable_end(small_segment));
     CHECK(state_of(seal) == format::FrameState::seal);
     CHECK(seal.number == filled);
     CHECK(seal.detail == 2);
@@ -128,22 +126,22 @@ TEMPLATE_TEST_CASE("a record goes into what is left where it fits and rolls wher
     CAPTURE(left, extent);
     World<TestType> world;
     {
-        auto log = world.open({.segment_bytes = small, .keeper = false});
+        auto log = world.open({.segment_bytes = small_segment, .keeper = false});
         auto topic = log.template topic<Bytes, Bytes>("t");
         auto const filled = fill_but(topic, left);
-        CHECK(append(topic, extent, 'x') == Offset{filled});
+        CHECK(append_frame(topic, extent, 'x') == Offset{filled});
         CHECK(segments_of(world).size() == (extent <= left ? 1 : 2));
-        std::uint64_t const place = format::claimable_end(small) - left;
+        std::uint64_t const place = format::claimable_end(small_segment) - left;
         auto const next = frame_in(world, "00000001.seg", place);
         CHECK(state_of(next) ==
               (extent <= left ? format::FrameState::data : format::FrameState::seal));
-        CHECK(append(topic, 8 * kib, 'y') == Offset{filled + 1});
+        CHECK(append_frame(topic, 8 * kib, 'y') == Offset{filled + 1});
         CHECK(marks_of(topic) == std::string(filled, 'v') + (extent == 24 ? "0y" : "xy"));
     }
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     CHECK(log.recovery().was_clean());
     auto topic = log.template topic<Bytes, Bytes>("t");
-    auto const last = append(topic, 24);
+    auto const last = append_frame(topic, 24);
     CHECK(marks_of(topic).size() == last.value() + 1);
 }
 
@@ -152,24 +150,25 @@ TEMPLATE_TEST_CASE("a batch that does not fit any more goes into the next segmen
     auto const left = GENERATE(as<std::uint64_t>{}, 0, 24, 64, 72, 96);
     CAPTURE(left);
     World<TestType> world;
-    auto log = world.open({.segment_bytes = small, .keeper = false});
+    auto log = world.open({.segment_bytes = small_segment, .keeper = false});
     auto topic = log.template topic<Bytes, Bytes>("t");
     auto const filled = fill_but(topic, left);
-    std::vector<std::string> const texts{value_of(32, 'a'), value_of(24), value_of(40, 'b')};
+    std::vector<std::string> const texts{value_in_frame_of(32, 'a'), value_in_frame_of(24),
+                                         value_in_frame_of(40, 'b')};
     std::vector<Bytes> values;
     for (auto const& text : texts) values.push_back(as_bytes(text));
     auto const sent = topic.producer().send_batch(std::nullopt, values);
     CHECK(sent.first == Offset{filled});
     CHECK(sent.count == 3);
     CHECK(segments_of(world).size() == (left == 96 ? 1 : 2));
-    append(topic, 32, 'c');
+    append_frame(topic, 32, 'c');
     CHECK(marks_of(topic) == std::string(filled, 'v') + "a0bc");
 }
 
 TEMPLATE_TEST_CASE("a record or batch of the limit is taken, and one byte more claims nothing", "",
                    MemoryPlatform, NativePlatform) {
     World<TestType> world;
-    auto const segment = GENERATE(as<std::uint64_t>{}, small, 1 * mib, 16 * mib);
+    auto const segment = GENERATE(as<std::uint64_t>{}, small_segment, 1 * mib, 16 * mib);
     auto log = world.open({.segment_bytes = segment, .keeper = false});
     auto topic = log.template topic<Bytes, Bytes>("t");
     auto const limit = segment / 8;
@@ -191,7 +190,7 @@ TEMPLATE_TEST_CASE("a record or batch of the limit is taken, and one byte more c
     CHECK(code_of([&] { producer.send_batch(std::nullopt, batch); }) == Errc::record_too_large);
 
     CHECK(topic.end_offset() == Offset{3});
-    CHECK(append(topic, 24) == Offset{3});
+    CHECK(append_frame(topic, 24) == Offset{3});
 }
 
 TEMPLATE_TEST_CASE("no record is larger than 16 MiB, however large the segments", "",
@@ -213,7 +212,7 @@ TEMPLATE_TEST_CASE("segments begin with 1 MiB and double up to what the log was 
     World<TestType> world;
     auto log = world.open({.segment_bytes = 4 * mib, .keeper = false});
     auto topic = log.template topic<Bytes, Bytes>("t");
-    while (segments_of(world).size() < 5) append(topic, 500'000);
+    while (segments_of(world).size() < 5) append_frame(topic, 500'000);
     CHECK(capacities_of(world) == std::vector<std::uint64_t>{1024, 2048, 4096, 4096, 4096});
     CHECK(marks_of(topic).size() == topic.end_offset().value());
 }
@@ -221,9 +220,9 @@ TEMPLATE_TEST_CASE("segments begin with 1 MiB and double up to what the log was 
 TEMPLATE_TEST_CASE("a log of 64 KiB segments has no larger ones", "", MemoryPlatform,
                    NativePlatform) {
     World<TestType> world;
-    auto log = world.open({.segment_bytes = small, .keeper = false});
+    auto log = world.open({.segment_bytes = small_segment, .keeper = false});
     auto topic = log.template topic<Bytes, Bytes>("t");
-    while (segments_of(world).size() < 6) append(topic, 8 * kib);
+    while (segments_of(world).size() < 6) append_frame(topic, 8 * kib);
     CHECK(capacities_of(world) == std::vector<std::uint64_t>(6, 64));
 }
 
@@ -237,9 +236,9 @@ TEMPLATE_TEST_CASE("a record too large for the next segment gets one of the next
         auto log = world.open({.keeper = false});
         auto topic = log.template topic<Bytes, Bytes>("t");
         bool const begins_empty = GENERATE(true, false);
-        if (!begins_empty) append(topic, 48, 'a');
-        append(topic, 4 * mib - 4096 - header + over, 'b');
-        append(topic, 48, 'c');
+        if (!begins_empty) append_frame(topic, 48, 'a');
+        append_frame(topic, 4 * mib - 4096 - header + over, 'b');
+        append_frame(topic, 48, 'c');
         std::uint64_t const next = over == 0 ? 4096 : 8192;
         // Exactly full is full: then the third record has rolled again.
         std::vector<std::uint64_t> expected{1024, next};
@@ -259,19 +258,19 @@ namespace {
 
 /// A log whose writer the test can ask for what the keeper does.
 template <class P>
-struct Kept {
+struct KeptLog {
     World<P> world{};
     std::optional<storage::LogState<P>> log{};
     std::shared_ptr<storage::TopicState<P>> state{};
 
-    explicit Kept(std::uint64_t segment_bytes) { open(segment_bytes); }
+    explicit KeptLog(std::uint64_t segment_bytes) { open(segment_bytes); }
 
     void open(std::uint64_t segment_bytes) {
         log.emplace(world.path, LogOptions{.segment_bytes = segment_bytes, .keeper = false},
                     world.machine.platform);
         state = log->open_topic("t", {codec_name<Bytes>(), codec_name<Bytes>(), {}});
     }
-    [[nodiscard]] BytesTopic<P> topic() const { return {state, Access::write}; }
+    [[nodiscard]] BasicTopic<Bytes, Bytes, P> topic() const { return {state, Access::write}; }
     [[nodiscard]] storage::Writer<P>& writer() const { return state->partition(0)->writer(); }
 };
 
@@ -279,44 +278,45 @@ struct Kept {
 
 TEMPLATE_TEST_CASE("a spare is made once the segment is half full, and the roll uses it", "",
                    MemoryPlatform, NativePlatform) {
-    Kept<TestType> kept{small};
+    KeptLog<TestType> kept{small_segment};
     auto const topic = kept.topic();
     kept.writer().make_spare_where_due();
     CHECK(topic.end_offset() == Offset{0});
     CHECK(segments_of(kept.world).empty());
 
-    append(topic, 8 * kib);
+    append_frame(topic, 8 * kib);
     kept.writer().make_spare_where_due();
     CHECK(segments_of(kept.world).size() == 1);
-    while (topic.end_offset() < Offset{4}) append(topic, 8 * kib);
+    while (topic.end_offset() < Offset{4}) append_frame(topic, 8 * kib);
     kept.writer().make_spare_where_due();
     REQUIRE(segments_of(kept.world).size() == 2);
     auto const directory = kept.world.directory("topics", "t", "0");
     auto const spare = directory.open_file("00000002.seg", Access::read).identity();
 
-    while (topic.end_offset() < Offset{8}) append(topic, 8 * kib);
+    while (topic.end_offset() < Offset{8}) append_frame(topic, 8 * kib);
     CHECK(segments_of(kept.world).size() == 2);
     CHECK(directory.open_file("00000002.seg", Access::read).identity() == spare);
     CHECK(state_of(frame_in(kept.world, "00000002.seg", 4096)) == format::FrameState::data);
     CHECK(marks_of(topic).size() == 8);
 }
 
-TEMPLATE_TEST_CASE("a spare that is too small for the record is replaced, its ordinal not reused",
-                   "", MemoryPlatform, NativePlatform) {
-    Kept<TestType> kept{128 * mib};
+TEMPLATE_TEST_CASE(
+    "a spare that is too small_segment for the record is replaced, its ordinal not reused", "",
+    MemoryPlatform, NativePlatform) {
+    KeptLog<TestType> kept{128 * mib};
     auto const topic = kept.topic();
-    append(topic, 600 * kib, 'a');
+    append_frame(topic, 600 * kib, 'a');
     kept.writer().make_spare_where_due();
     CHECK(capacities_of(kept.world) == std::vector<std::uint64_t>{1024, 2048});
-    append(topic, 3 * mib, 'b');
+    append_frame(topic, 3 * mib, 'b');
     CHECK(segments_of(kept.world) == std::vector<std::string>{"00000001.seg", "00000003.seg"});
     CHECK(capacities_of(kept.world) == std::vector<std::uint64_t>{1024, 4096});
     CHECK(marks_of(topic) == "ab");
 }
 
 TEMPLATE_TEST_CASE("at speed a spare is made at once", "", MemoryPlatform, NativePlatform) {
-    Kept<TestType> kept{small};
-    append(kept.topic(), 8 * kib);
+    KeptLog<TestType> kept{small_segment};
+    append_frame(kept.topic(), 8 * kib);
     kept.writer().make_spare_where_due(true);
     CHECK(segments_of(kept.world).size() == 2);
 }
@@ -324,9 +324,9 @@ TEMPLATE_TEST_CASE("at speed a spare is made at once", "", MemoryPlatform, Nativ
 TEST_CASE("a spare is opened when it is populated, and used so, given back, or replaced") {
     enum class Then { use, give_back, replace };
     auto const then = GENERATE(Then::use, Then::give_back, Then::replace);
-    Kept<NativePlatform> kept{128 * mib};
+    KeptLog<NativePlatform> kept{128 * mib};
     auto const topic = kept.topic();
-    append(topic, 64 * kib, 'a');
+    append_frame(topic, 64 * kib, 'a');
     auto& writer = kept.writer();
     auto const before = open_descriptors();
     writer.spare().populate(8 * kib);  // there is none
@@ -340,7 +340,7 @@ TEST_CASE("a spare is opened when it is populated, and used so, given back, or r
         CHECK(open_descriptors() == before);
     }
     std::uint64_t const extent = (then == Then::replace ? 3 : 1) * mib;  // the spare has 2 MiB
-    append(topic, extent, 'b');
+    append_frame(topic, extent, 'b');
     CHECK(open_descriptors() == before);
     CHECK(capacities_of(kept.world) ==
           std::vector<std::uint64_t>{1024, then == Then::replace ? 4096U : 2048U});
@@ -349,30 +349,30 @@ TEST_CASE("a spare is opened when it is populated, and used so, given back, or r
 
 TEMPLATE_TEST_CASE("a spare is still there, and used, after a clean close", "", MemoryPlatform,
                    NativePlatform) {
-    Kept<TestType> kept{small};
-    for (int i = 0; i < 5; ++i) append(kept.topic(), 8 * kib);
+    KeptLog<TestType> kept{small_segment};
+    for (int i = 0; i < 5; ++i) append_frame(kept.topic(), 8 * kib);
     kept.writer().make_spare_where_due();
     kept.log->close();
     CHECK(segments_of(kept.world).size() == 2);
 
-    kept.open(small);
+    kept.open(small_segment);
     kept.writer().make_spare_where_due();
-    for (int i = 0; i < 3; ++i) append(kept.topic(), 8 * kib);
+    for (int i = 0; i < 3; ++i) append_frame(kept.topic(), 8 * kib);
     CHECK(segments_of(kept.world) == std::vector<std::string>{"00000001.seg", "00000002.seg"});
     CHECK(marks_of(kept.topic()).size() == 8);
 }
 
 TEMPLATE_TEST_CASE("a log opened with larger segments does not use a spare of the old size", "",
                    MemoryPlatform, NativePlatform) {
-    Kept<TestType> kept{small};
-    for (int i = 0; i < 5; ++i) append(kept.topic(), 8 * kib);
+    KeptLog<TestType> kept{small_segment};
+    for (int i = 0; i < 5; ++i) append_frame(kept.topic(), 8 * kib);
     kept.writer().make_spare_where_due();
     kept.log->close();
     kept.open(1 * mib);
-    for (int i = 0; i < 3; ++i) append(kept.topic(), 8 * kib);
+    for (int i = 0; i < 3; ++i) append_frame(kept.topic(), 8 * kib);
     CHECK(capacities_of(kept.world) == std::vector<std::uint64_t>{64, 128});
-    append(kept.topic(), 120 * kib);
-    append(kept.topic(), 120 * kib);
+    append_frame(kept.topic(), 120 * kib);
+    append_frame(kept.topic(), 120 * kib);
     CHECK(capacities_of(kept.world) == std::vector<std::uint64_t>{64, 128, 256});
     CHECK(marks_of(kept.topic()).size() == 10);
 }
@@ -390,22 +390,22 @@ struct Situation {
 
 std::uint64_t const full = 7;  // records of 8 KiB that leave no room for another
 
-BytesTopic<MemoryPlatform> bytes_topic(MemoryLog& log) {
+BasicTopic<Bytes, Bytes, MemoryPlatform> bytes_topic(MemoryLog& log) {
     return log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
 }
 
 /// Leaves a log with `records` records that was closed.
 void prepare_closed(World<MemoryPlatform>& world, std::uint64_t records) {
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     auto const topic = bytes_topic(log);
-    for (std::uint64_t i = 0; i < records; ++i) append(topic, 8 * kib);
+    for (std::uint64_t i = 0; i < records; ++i) append_frame(topic, 8 * kib);
 }
 
 void prepare_dead(World<MemoryPlatform>& world, std::uint64_t records, bool in_sync) {
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     auto const topic = bytes_topic(log);
     for (std::uint64_t i = 0; i < records; ++i) {
-        append(topic, 8 * kib);
+        append_frame(topic, 8 * kib);
         if (i == 1) topic.flush();
     }
     if (in_sync) {
@@ -435,11 +435,11 @@ struct Prepared {
 
     explicit Prepared(Situation const& situation) {
         if (situation.prepare) situation.prepare(world);
-        log.emplace(world.open({.segment_bytes = small}));
+        log.emplace(world.open({.segment_bytes = small_segment}));
         if (situation.prepare) return;
-        for (std::uint64_t i = 0; i < full; ++i) append(topic(), 8 * kib);
+        for (std::uint64_t i = 0; i < full; ++i) append_frame(topic(), 8 * kib);
     }
-    [[nodiscard]] BytesTopic<MemoryPlatform> topic() { return bytes_topic(*log); }
+    [[nodiscard]] BasicTopic<Bytes, Bytes, MemoryPlatform> topic() { return bytes_topic(*log); }
 };
 
 /// After whatever happened: all is there, the next sends succeed at once, and so it stays after a
@@ -451,7 +451,7 @@ void require_goes_on(Prepared& prepared, std::uint64_t records) {
     CHECK(marks_of(topic) == before);
     auto const died_before = machine.after_process_death();
     for (std::uint64_t i = 0; i < 9; ++i) {
-        REQUIRE(append(topic, 8 * kib, 'w') == Offset{records + i});
+        REQUIRE(append_frame(topic, 8 * kib, 'w') == Offset{records + i});
     }
     std::string const all = before + std::string(9, 'w');
     CHECK(marks_of(topic) == all);
@@ -459,10 +459,10 @@ void require_goes_on(Prepared& prepared, std::uint64_t records) {
     prepared.log->close();
     auto const require = [&](MemoryPlatform const& left, std::string const& marks) {
         for (std::size_t life = 0; life < 2; ++life) {
-            MemoryLog again{prepared.world.path, {.segment_bytes = small}, left};
+            MemoryLog again{prepared.world.path, {.segment_bytes = small_segment}, left};
             auto const found = bytes_topic(again);
             CHECK(marks_of(found) == marks + std::string(life, 'x'));
-            append(found, 64, 'x');
+            append_frame(found, 64, 'x');
         }
     };
     require(machine.after_power_loss(), all);
@@ -484,7 +484,7 @@ TEST_CASE("a roll or gate that fails has claimed nothing, and the next send goes
         prepared.world.machine.platform.fail_next(
             operation, operation == Operation::allocate ? ENOSPC : EMFILE, after);
         CAPTURE(situation.name, static_cast<int>(operation), after);
-        auto const error = error_of([&] { append(prepared.topic(), 8 * kib); });
+        auto const error = error_of([&] { append_frame(prepared.topic(), 8 * kib); });
         prepared.world.machine.platform.clear_failures();
         if (error) CHECK(prepared.topic().end_offset() == Offset{situation.records});
         gone_well = error ? 0 : gone_well + 1;
@@ -501,22 +501,22 @@ TEST_CASE("a sync that fails in a roll or gate leaves nothing unclear after the 
         machine.fail_next(Operation::sync, EIO, after);
         CAPTURE(situation.name, after);
         auto records = situation.records;
-        auto const error = error_of([&] { append(prepared.topic(), 8 * kib); });
+        auto const error = error_of([&] { append_frame(prepared.topic(), 8 * kib); });
         machine.clear_failures();
         CHECK((!error || error->code() == Errc::sync_failed));
         if (!error) ++records;
         CHECK(marks_of(prepared.topic()) == std::string(records, 'v'));
         // What was made anew may be tried again; what was to hold records may not.
-        auto const second = error_of([&] { append(prepared.topic(), 64); });
+        auto const second = error_of([&] { append_frame(prepared.topic(), 64); });
         CHECK((!second || second->code() == Errc::sync_failed));
         if (!second) ++records;
         auto const dead = machine.after_process_death();
         (void)error_of([&] { prepared.log->close(); });
         for (auto const& left : {machine, dead}) {
-            MemoryLog again{prepared.world.path, {.segment_bytes = small}, left};
+            MemoryLog again{prepared.world.path, {.segment_bytes = small_segment}, left};
             auto const found = bytes_topic(again);
             CHECK(marks_of(found) == std::string(records, 'v'));
-            CHECK(append(found, 64, 'x') == Offset{records});
+            CHECK(append_frame(found, 64, 'x') == Offset{records});
         }
     }
 }
@@ -530,19 +530,19 @@ TEST_CASE("while the disk is full every send that needs a new segment says so, a
     machine.set_free_space(0);
     std::uint64_t records = situation.records;
     while (records % full != 0) {
-        auto const error = error_of([&] { append(topic, 8 * kib); });
+        auto const error = error_of([&] { append_frame(topic, 8 * kib); });
         if (error) break;  // it begins with a new segment
         ++records;
     }
     for (int i = 0; i < 3; ++i) {
-        CHECK(code_of([&] { append(topic, 8 * kib); }) == Errc::no_space);
+        CHECK(code_of([&] { append_frame(topic, 8 * kib); }) == Errc::no_space);
         CHECK(marks_of(topic) == std::string(records, 'v'));
     }
-    std::string const batch[] = {value_of(64), value_of(64)};
+    std::string const batch[] = {value_in_frame_of(64), value_in_frame_of(64)};
     std::vector<Bytes> const values{as_bytes(batch[0]), as_bytes(batch[1])};
     CHECK(code_of([&] { topic.producer().send_batch(std::nullopt, values); }) == Errc::no_space);
-    machine.set_free_space(small - 1);
-    CHECK(code_of([&] { append(topic, 8 * kib); }) == Errc::no_space);
+    machine.set_free_space(small_segment - 1);
+    CHECK(code_of([&] { append_frame(topic, 8 * kib); }) == Errc::no_space);
     machine.clear_free_space();
     require_goes_on(prepared, records);
 }
@@ -550,26 +550,26 @@ TEST_CASE("while the disk is full every send that needs a new segment says so, a
 TEST_CASE("a roll that fails does not keep smaller records from going on later") {
     // Whoever crossed the end has ended the segment: nothing goes into what was left of it.
     World<MemoryPlatform> world;
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     auto const topic = bytes_topic(log);
-    for (std::uint64_t i = 0; i < full; ++i) append(topic, 8 * kib);
+    for (std::uint64_t i = 0; i < full; ++i) append_frame(topic, 8 * kib);
     world.machine.platform.set_free_space(0);
-    CHECK(code_of([&] { append(topic, 8 * kib); }) == Errc::no_space);
-    CHECK(code_of([&] { append(topic, 24); }) == Errc::no_space);
+    CHECK(code_of([&] { append_frame(topic, 8 * kib); }) == Errc::no_space);
+    CHECK(code_of([&] { append_frame(topic, 24); }) == Errc::no_space);
     CHECK(topic.end_offset() == Offset{full});
     world.machine.platform.clear_free_space();
-    CHECK(append(topic, 24) == Offset{full});
+    CHECK(append_frame(topic, 24) == Offset{full});
     CHECK(marks_of(topic).size() == full + 1);
 }
 
 TEST_CASE("nothing is left behind where a segment could not be made") {
     World<MemoryPlatform> world;
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     auto const topic = bytes_topic(log);
-    for (std::uint64_t i = 0; i < full; ++i) append(topic, 8 * kib);
+    for (std::uint64_t i = 0; i < full; ++i) append_frame(topic, 8 * kib);
     auto const before = names_in(world.directory("topics", "t", "0"));
-    world.machine.platform.set_free_space(small / 2);
-    CHECK(code_of([&] { append(topic, 8 * kib); }) == Errc::no_space);
+    world.machine.platform.set_free_space(small_segment / 2);
+    CHECK(code_of([&] { append_frame(topic, 8 * kib); }) == Errc::no_space);
     CHECK(names_in(world.directory("topics", "t", "0")) == before);
 }
 
@@ -578,13 +578,13 @@ TEST_CASE("nothing is left behind where a segment could not be made") {
 TEMPLATE_TEST_CASE("after close every send throws closed, and a second close does nothing", "",
                    MemoryPlatform, NativePlatform) {
     World<TestType> world;
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     auto topic = log.template topic<Bytes, Bytes>("t");
     bool const has_begun = GENERATE(true, false);
-    if (has_begun) append(topic, 64);
+    if (has_begun) append_frame(topic, 64);
     log.close();
-    CHECK(code_of([&] { append(topic, 64); }) == Errc::closed);
-    CHECK(code_of([&] { append(topic, 8 * kib); }) == Errc::closed);
+    CHECK(code_of([&] { append_frame(topic, 64); }) == Errc::closed);
+    CHECK(code_of([&] { append_frame(topic, 8 * kib); }) == Errc::closed);
     CHECK_NOTHROW(log.close());
     CHECK(marks_of(topic) == (has_begun ? "v" : ""));
 }
@@ -610,7 +610,7 @@ TEMPLATE_TEST_CASE("a partition that is only opened and closed is not written to
 TEST_CASE("a flush makes durable what a death in the middle of a sync left in doubt") {
     World<MemoryPlatform> world;
     prepare_dead(world, 4, true);
-    auto log = world.open({.segment_bytes = small});
+    auto log = world.open({.segment_bytes = small_segment});
     auto const topic = bytes_topic(log);
     CHECK(topic.durable_offset() == Offset{2});
     topic.flush();
