@@ -381,3 +381,21 @@ TEST_CASE("readers of other processes that cannot be woken are no trouble, and n
     CHECK_FALSE(missed.trouble);
     CHECK_FALSE(partition.track().is_busy);
 }
+
+TEST_CASE("what was rolled is completed in steps, none of which has more than one segment") {
+    constexpr unsigned rolled = 4;
+    Ground const ground;
+    MemoryLife life{ground, MemoryLife::Keeper::by_hand};
+    life.append_large(7 * rolled + 1);
+    auto& writer = life.state().writer();
+    unsigned pieces = 0;
+    std::uint64_t durable = 0;
+    while (writer.complete_rolled_step()) {
+        std::uint64_t const now = writer.durability().durable_offset();
+        CHECK((now == durable || now == durable + 7));
+        pieces += now == durable ? 1 : 0;
+        durable = now;
+    }
+    CHECK(pieces == rolled);
+    CHECK(durable == 7 * rolled);
+}

@@ -130,18 +130,23 @@ private:
 template <class P>
 class Life {
 public:
+    enum class Keeper { none, by_hand };
+
     explicit Life(Site<P> const& site, AfterDeath rule = AfterDeath::detect,
                   format::Retention const& retention = {})
         : Life{site.files(), rule, retention} {}
+    Life(Site<P> const& site, Keeper keeper) : Life{site.files(), AfterDeath::detect, {}, keeper} {}
     explicit Life(std::shared_ptr<storage::SegmentFiles<P> const> files,
-                  AfterDeath rule = AfterDeath::detect, format::Retention const& retention = {}) {
+                  AfterDeath rule = AfterDeath::detect, format::Retention const& retention = {},
+                  Keeper keeper = Keeper::none) {
         P const platform = files->platform();
         auto settings = std::make_shared<storage::TopicSettings<P>>();
         settings->sync = Sync::never;
         settings->retention.set(retention);
         state_ = std::make_shared<storage::PartitionState<P>>(
             std::move(files),
-            std::make_shared<storage::WriterContext<P>>(platform, small_segment, false),
+            std::make_shared<storage::WriterContext<P>>(platform, small_segment,
+                                                        keeper == Keeper::by_hand),
             std::move(settings), std::make_shared<storage::Signal<P>>(platform), rule);
     }
 

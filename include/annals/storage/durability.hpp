@@ -71,21 +71,15 @@ public:
         return unsynced_ != before;
     }
 
-    /// Writes a piece of a segment that was rolled, before `active`, and waits for it: synced at
-    /// once it would keep the caller from everything else for as long. False: there is no more.
-    bool write_piece_before(SegmentPtr const& active) {
+    /// A step of the same, which does not keep the caller from everything else for long: writes a
+    /// piece of the first of them, or completes that. False: there was nothing to do.
+    bool complete_step_before(SegmentPtr const& active) {
         std::lock_guard const lock{mutex_};
-        if (!unsynced_ || unsynced_ == active || !unsynced_->is_writing() || is_poisoned()) {
-            return false;
-        }
-        std::uint64_t& written = written_.in(*unsynced_);
-        std::uint64_t const end = unsynced_->published().place;
-        if (written >= end) return false;
-        release_published(*unsynced_, format::page_bytes);
-        std::uint64_t const length = std::min(2 * writeback_stride, end - written);
-        poison_if_it_fails([&] { unsynced_->file().write_back(written, length); });
-        written += length;
-        return true;
+        if (!unsynced_ || unsynced_ == active || is_poisoned()) return false;
+        if (unsynced_->is_writing() && write_piece(*unsynced_)) return true;
+        SegmentPtr const before = unsynced_;
+        sync_segments(segments_.next(before->ordinal()));
+        return unsynced_ != before;
     }
 
     /// Asks the kernel to begin writing what was published, so that no sync, and no sender held up
@@ -93,6 +87,7 @@ public:
     void start_writeback() {
         std::lock_guard const lock{mutex_};
         if (!unsynced_ || !unsynced_->is_writing() || is_poisoned()) return;
+        if (unsynced_->is_finished()) return;  // what was rolled is written piece by piece
         auto const [begin, length] = release_published(*unsynced_, writeback_stride);
         if (length == 0) return;
         poison_if_it_fails([&] { unsynced_->file().start_writeback(begin, length); });
@@ -143,6 +138,7 @@ public:
 
 private:
     static constexpr std::uint64_t writeback_stride = std::uint64_t{4} << 20;
+    static constexpr std::uint64_t piece = 2 * writeback_stride;
     static constexpr std::uint64_t release_stride = std::uint64_t{256} << 10;
 
     struct Stretch {
@@ -160,6 +156,22 @@ private:
             return place;
         }
     };
+
+    /// Writes the next piece of a segment that was rolled, and waits for it. False: there is none.
+    bool write_piece(Segment<P>& segment) {
+        std::uint64_t& written = written_.in(segment);
+        std::uint64_t const end = segment.advance_published().place;
+        if (written >= end) return false;
+        release_published(segment, format::page_bytes);
+        std::uint64_t const next = std::min(written + piece, end);
+        poison_if_it_fails([&] {
+            // The disk has the next one to do while this one is waited for.
+            segment.file().start_writeback(next, std::min(piece, end - next));
+            segment.file().write_back(written, next - written);
+        });
+        written = next;
+        return true;
+    }
 
     /// Takes the pages that are full and about to be written out of the mapping, where they are
     /// worth a call: `least` bytes. Returns where they lie.

@@ -56,7 +56,8 @@ private:
             round.attempt([&] { move_on(published_end == claimed_end, round); });
         } else {
             round.attempt([&] { writer_.start_writeback(); });
-            round.attempt([&] { complete_rolled(round); });
+            // Step by step, for the next segment may be due before all of one is written.
+            round.attempt([&] { round.is_busy |= writer_.complete_rolled_step(); });
             round.attempt([&] { keep_durable(published_end, round); });
         }
         round.attempt([&] {
@@ -90,15 +91,6 @@ private:
         move_rest_ = now() + rest;
         round.come_again(move_rest_);
         if (nothing_is_open) writer_.move_on_after_failure();
-    }
-
-    /// Piece by piece, for the next segment may be due before all of one is written.
-    void complete_rolled(Round& round) {
-        if (writer_.write_rolled_piece()) {
-            round.is_busy = true;
-        } else {
-            writer_.complete_rolled();
-        }
     }
 
     /// Whether the active segment came within a second after the one before it.

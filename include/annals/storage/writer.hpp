@@ -126,8 +126,7 @@ public:
         complete_rolled();
     }
 
-    /// Syncs and completes what was rolled. By the keeper, or by whoever rolled where there is
-    /// none.
+    /// Syncs and completes what was rolled. For whoever rolled where there is no keeper.
     void complete_rolled() {
         if (!has_begun()) return;
         end_after_failure([&] {
@@ -135,10 +134,11 @@ public:
         });
     }
 
-    /// Writes a piece of what was rolled. False: there is no more of it. For the keeper.
-    bool write_rolled_piece() {
+    /// A step of that, which waits for a piece only. False: all is done. For the keeper.
+    bool complete_rolled_step() {
         bool is_more = false;
-        end_after_failure([&] { is_more = durability_.write_piece_before(unfinished()); });
+        end_after_failure([&] { is_more = durability_.complete_step_before(unfinished()); });
+        if (is_more) context_->relief.count();
         return is_more;
     }
 
