@@ -3,6 +3,7 @@
 // claim of a life; what happens where either of them fails.
 #include <annals/storage/writer.hpp>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "catch.hpp"
@@ -321,7 +323,7 @@ TEMPLATE_TEST_CASE("at speed a spare is made at once", "", MemoryPlatform, Nativ
     CHECK(segments_of(kept.world).size() == 2);
 }
 
-TEST_CASE("a spare is opened when it is populated, and used so, given back, or replaced") {
+TEST_CASE("a spare is opened when it is prepared, and used so, given back, or replaced") {
     enum class Then { use, give_back, replace };
     auto const then = GENERATE(Then::use, Then::give_back, Then::replace);
     KeptLog<NativePlatform> kept{128 * mib};
@@ -329,11 +331,13 @@ TEST_CASE("a spare is opened when it is populated, and used so, given back, or r
     append_frame(topic, 64 * kib, 'a');
     auto& writer = kept.writer();
     auto const before = open_descriptors();
-    writer.spare().populate(8 * kib);  // there is none
+    writer.spare().prepare(1 * mib, 1 * mib);  // there is none
     writer.make_spare_where_due(true);
     CHECK(open_descriptors() == before);
-    writer.spare().populate(8 * kib);
-    writer.spare().populate(64 * kib);
+    writer.spare().prepare(1 * mib - 1, 1 * mib);  // not worth it
+    CHECK(open_descriptors() == before);
+    writer.spare().prepare(1 * mib, 1 * mib);
+    writer.spare().prepare(16 * mib, 1 * mib);
     CHECK(open_descriptors() == before + 1);
     if (then == Then::give_back) {
         writer.give_back();
@@ -345,6 +349,56 @@ TEST_CASE("a spare is opened when it is populated, and used so, given back, or r
     CHECK(capacities_of(kept.world) ==
           std::vector<std::uint64_t>{1024, then == Then::replace ? 4096U : 2048U});
     CHECK(marks_of(topic) == "ab");
+}
+
+TEMPLATE_TEST_CASE("a spare that is in use is prepared no further", "", MemoryPlatform,
+                   NativePlatform) {
+    KeptLog<TestType> kept{4 * mib};
+    append_frame(kept.topic(), 64 * kib);
+    auto& spare = kept.writer().spare();
+    spare.make_where_missing(4 * mib, Blocks::reserved);
+    spare.prepare(1 * mib, 1 * mib);
+    auto const info = spare.get(4 * mib, Blocks::reserved);
+    auto file = kept.world.directory("topics", "t", "0")
+                    .open_file(format::ordinal_name(info.ordinal, ".seg"), Access::write);
+    for (std::uint64_t const place : {1 * mib - 8, 1 * mib, 3 * mib}) {
+        file.write_at(place, as_bytes("a sender"));
+    }
+    spare.prepare(4 * mib, 1 * mib);
+    for (std::uint64_t const place : {1 * mib - 8, 1 * mib, 3 * mib}) {
+        CHECK(content(file).substr(place, 8) == "a sender");
+    }
+}
+
+TEST_CASE("a spare is prepared while senders come to use it, and nothing of theirs is lost") {
+    constexpr std::uint64_t senders = 3;
+    constexpr std::uint64_t each = 100;
+    KeptLog<NativePlatform> kept{16 * mib};
+    auto const topic = kept.topic();
+    append_frame(topic, 500 * kib);
+    auto& writer = kept.writer();
+    std::atomic<bool> is_done{false};
+    std::thread preparing{[&] {
+        for (unsigned n = 0; !is_done; ++n) {
+            if (n % 1000 == 0) writer.make_spare_where_due(true);  // others make their own
+            writer.spare().prepare(16 * mib, 1 * mib);
+        }
+    }};
+    std::vector<std::thread> threads;
+    for (std::uint64_t i = 0; i < senders; ++i) {
+        threads.emplace_back([&] {
+            for (std::uint64_t n = 0; n < each; ++n) append_frame(topic, 500 * kib);
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    is_done = true;
+    preparing.join();
+    std::uint64_t found = 0;
+    for (auto const& record : topic.replay({.check = Check::always})) {
+        CHECK(as_text(record.value()).find_first_not_of('v') == std::string_view::npos);
+        ++found;
+    }
+    CHECK(found == 1 + senders * each);
 }
 
 TEMPLATE_TEST_CASE("a spare is still there, and used, after a clean close", "", MemoryPlatform,

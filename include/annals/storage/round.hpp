@@ -15,6 +15,7 @@ namespace annals::inline v1::storage {
 /// One visit, or many taken together.
 struct Round {
     bool is_busy = false;               ///< something moved since the last one
+    bool is_behind = false;             ///< and there is more to do at once
     std::optional<std::int64_t> due{};  ///< when to come again, in nanoseconds on the steady clock
     std::optional<Error> trouble{};     ///< the first there was
 

@@ -53,7 +53,9 @@ private:
     void run() {
         while (!is_stopping_.load(std::memory_order_seq_cst)) {
             WaitWord const ticket = context_->keeper.ticket();
-            if (visit_all().is_busy) {
+            Round const round = visit_all();
+            if (round.is_behind) continue;
+            if (round.is_busy) {
                 context_->keeper.sleep(ticket, tick);
             } else {
                 sleep_deeply();
@@ -66,7 +68,8 @@ private:
         typename Signal<P>::Sleeper const announced{context_->keeper};
         WaitWord const ticket = context_->keeper.ticket();
         Round const round = visit_all();
-        if (round.is_busy || is_stopping_.load(std::memory_order_seq_cst)) return;
+        if (round.is_busy || round.is_behind || is_stopping_.load(std::memory_order_seq_cst))
+            return;
         auto timeout = std::chrono::nanoseconds::max();
         if (round.due) {
             timeout = std::chrono::nanoseconds{*round.due} - context_->platform.steady_now();
@@ -82,6 +85,7 @@ private:
             round.attempt([&] { round = visit_(*partition); });
             if (round.trouble) tell_(*round.trouble);
             all.is_busy |= round.is_busy;
+            all.is_behind |= round.is_behind;
             if (round.due) all.come_again(*round.due);
         }
         return all;

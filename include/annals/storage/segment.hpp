@@ -158,15 +158,16 @@ public:
         return successor_.load(std::memory_order_relaxed);
     }
 
-    /// Looks how far frames are published by now.
-    Extent advance_published() {
+    /// Looks how far frames are published by now, over at most about so many bytes.
+    Extent advance_published(std::uint64_t most = no_limit) {
         if (is_finished()) return published();
         Pin const pin = this->pin();
         Extent const before = published();
         Extent extent = before;
         std::optional<std::uint64_t> successor;
         Bytes const bytes{pin->data(), info_.capacity};
-        while (extent.count < limit() && !successor) {
+        std::uint64_t const stop = detail::add_saturating(extent.place, most);
+        while (extent.count < limit() && extent.place < stop && !successor) {
             auto const frame = frame_at(pin, extent.place);
             if (!frame) break;
             format::prefetch_behind(bytes, frame);

@@ -31,19 +31,20 @@ public:
     [[nodiscard]] Round track(Find const& find_published_end) {
         Round round;
         if (!writer_.has_begun()) return round;
-        round.attempt([&] { populate(); });
+        round.attempt([&] { round.is_behind = follow(); });
         round.attempt([&] {
             std::uint64_t const end = find_published_end();
             round.is_busy = end != tracked_end_ || end < writer_.claimed_end();
             if (end != tracked_end_) wake_other_processes();
             tracked_end_ = end;
         });
-        round.attempt([&] { index_published(); });
         round.trouble = complaint_.once(std::move(round.trouble));
         return round;
     }
 
 private:
+    static constexpr std::uint64_t stride = std::uint64_t{1} << 20;
+
     /// Then each page that is stored to, for whatever reason, is written with the next record.
     [[nodiscard]] bool syncs_each_record() const noexcept {
         return settings_.sync.load(std::memory_order_relaxed) == Sync::always;
@@ -54,14 +55,31 @@ private:
         auto const [tail, active] = writer_.active();
         if (!active) return;
         populator_.follow(*active, tail->claimed(files_.platform()).place,
-                          [&](std::uint64_t bytes) { writer_.spare().populate(bytes); });
+                          [&](std::uint64_t bytes) { prepare_spare(bytes); });
     }
 
-    void index_published() {
-        SegmentPtr const segment = segments_.first_unfinished();
-        if (segment && segment->is_writing()) {
-            refresh_index(files_, *segment, segment->pin(), Access::read);
+    /// A large page is written whole with each sync, however little of it has changed.
+    void prepare_spare(std::uint64_t bytes) {
+        if (settings_.sync.load(std::memory_order_relaxed) == Sync::never) {
+            writer_.spare().prepare(bytes, Spare<P>::most_at_once);
+        } else {
+            writer_.spare().prepare(std::min(bytes, 2 * stride), 4 * format::page_bytes);
         }
+    }
+
+    /// In strides, so that the index finds in the cache what was looked at, and pages are there
+    /// however far behind the senders this is. True: so far that others must have their turn.
+    [[nodiscard]] bool follow() {
+        for (unsigned strides = 0; strides < 16; ++strides) {
+            populate();
+            SegmentPtr const segment = segments_.first_unfinished();
+            if (!segment || !segment->is_writing()) return false;
+            std::uint64_t const before = segment->published().place;
+            std::uint64_t const end = segment->advance_published(stride).place;
+            refresh_index(files_, *segment, segment->pin(), Access::read);
+            if (end - before < stride && !segment->is_finished()) return false;
+        }
+        return true;
     }
 
     /// Who waits at the end of a segment that was rolled waits on that segment's word.
