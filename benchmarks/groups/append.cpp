@@ -37,7 +37,7 @@ struct Appending {
               .producers = what.producers,
               .batch = what.batch};
     if (is_peer(subject)) pace.patience = bench.options().patience;
-    if (!bench.is_trial()) settle(bench.directory(), pace.records * pool.frame_bytes() * 5 / 4);
+    bench.settle_for(pace.records, pool);
     auto const store = subject.open({.directory = folder.path() / "store",
                                      .pool = &pool,
                                      .records = pace.records,

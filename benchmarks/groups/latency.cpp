@@ -2,7 +2,6 @@
 // How long one append takes, in percentiles: flat out, and at a fixed rate from the moment when
 // the append was due, so that what waits behind a slow one counts as slow too.
 #include "groups/groups.hpp"
-#include "harness/machine.hpp"
 #include "harness/scratch.hpp"
 #include "harness/ticks.hpp"
 #include "subjects/store.hpp"
@@ -56,7 +55,7 @@ enum class Schedule { flat_out, fixed_rate };
                                             std::uint64_t records) {
     Folder const folder{bench.unused_path()};
     Pool const& pool = bench.pool(value_bytes);
-    if (!bench.is_trial()) settle(bench.directory(), records * pool.frame_bytes() * 5 / 4);
+    bench.settle_for(records, pool);
     auto const store = subject.open({.directory = folder.path() / "store",
                                      .pool = &pool,
                                      .records = records,

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "harness/machine.hpp"
 #include "harness/scratch.hpp"
 
 namespace bench {
@@ -71,6 +72,10 @@ std::uint64_t Bench::scaled(std::uint64_t records, std::uint64_t whole) const {
 
 std::uint64_t Bench::scaled_bytes(std::uint64_t bytes, Pool const& pool) const {
     return scaled(bytes / pool.frame_bytes());
+}
+
+void Bench::settle_for(std::uint64_t records, Pool const& pool) const {
+    if (!is_trial()) settle(directory_, records * pool.frame_bytes() * 5 / 4);
 }
 
 std::filesystem::path Bench::unused_path() {

@@ -57,6 +57,9 @@ public:
     /// As many records as make so many bytes of frames at full size, scaled.
     [[nodiscard]] std::uint64_t scaled_bytes(std::uint64_t bytes, Pool const& pool) const;
 
+    /// Makes the machine ready for an append of so many records; see settle() of machine.hpp.
+    void settle_for(std::uint64_t records, Pool const& pool) const;
+
     /// A name for a store's folder, below the directory of this run.
     [[nodiscard]] std::filesystem::path unused_path();
     [[nodiscard]] std::filesystem::path const& directory() const noexcept { return directory_; }

@@ -57,7 +57,7 @@ Appended append_record(storage::PartitionState<P>& state, Key const& key, Value 
     storage::Writer<P>& writer = state.writer();
     Timestamp const timestamp = writer.stamp(given);
     storage::FrameContent<Key, Value> const content{key, value, headers, timestamp};
-    std::uint64_t const length = checked_length(content, writer.max_claim_bytes());
+    std::uint64_t const length = checked_length(content, writer.context().max_claim_bytes());
     std::uint64_t const bytes = format::frame_extent(length);
     auto const [segment, at, offset] = writer.claim(1, bytes);
     {
@@ -81,7 +81,7 @@ Appended append_batch(storage::PartitionState<P>& state, Key const& key, Values 
                       std::optional<Timestamp> given) {
     storage::Writer<P>& writer = state.writer();
     Timestamp const timestamp = writer.stamp(given);
-    std::uint64_t const limit = writer.max_claim_bytes();
+    std::uint64_t const limit = writer.context().max_claim_bytes();
     std::uint64_t bytes = 0;
     std::uint64_t records = 0;
     using Part = decltype(part_of(*std::begin(values)));

@@ -351,12 +351,26 @@ TEST_CASE("a spare is opened when it is prepared, and used so, given back, or re
     CHECK(marks_of(topic) == "ab");
 }
 
+TEST_CASE("how large a spare must be is asked only where there is none") {
+    KeptLog<MemoryPlatform> kept{4 * mib};
+    append_frame(kept.topic(), 64 * kib);
+    auto& spare = kept.writer().spare();
+    spare.make_where_missing([] { return std::uint64_t{0}; }, Blocks::reserved);
+    CHECK(segments_of(kept.world).size() == 1);
+    unsigned asked = 0;
+    auto const capacity = [&] { return ++asked * mib; };
+    spare.make_where_missing(capacity, Blocks::reserved);
+    spare.make_where_missing(capacity, Blocks::reserved);
+    CHECK(asked == 1);
+    CHECK(capacities_of(kept.world) == std::vector<std::uint64_t>{1024, 1024});
+}
+
 TEMPLATE_TEST_CASE("a spare that is in use is prepared no further", "", MemoryPlatform,
                    NativePlatform) {
     KeptLog<TestType> kept{4 * mib};
     append_frame(kept.topic(), 64 * kib);
     auto& spare = kept.writer().spare();
-    spare.make_where_missing(4 * mib, Blocks::reserved);
+    spare.make_where_missing([] { return 4 * mib; }, Blocks::reserved);
     spare.prepare(1 * mib, 1 * mib);
     auto const info = spare.get(4 * mib, Blocks::reserved);
     auto file = kept.world.directory("topics", "t", "0")

@@ -88,7 +88,8 @@ public:
         std::lock_guard const lock{mutex_};
         if (!unsynced_ || !unsynced_->is_writing() || is_poisoned()) return;
         if (unsynced_->is_finished()) return;  // what was rolled is written piece by piece
-        auto const [begin, length] = release_published(*unsynced_, writeback_stride);
+        // Of a large page that is still stored to, each part would cost its sender an interrupt.
+        auto const [begin, length] = release_published(*unsynced_, writeback_stride, large_page);
         if (length == 0) return;
         poison_if_it_fails([&] { unsynced_->file().start_writeback(begin, length); });
     }
@@ -139,6 +140,7 @@ public:
 private:
     static constexpr std::uint64_t writeback_stride = std::uint64_t{4} << 20;
     static constexpr std::uint64_t piece = 2 * writeback_stride;
+    static constexpr std::uint64_t large_page = std::uint64_t{2} << 20;
     static constexpr std::uint64_t release_stride = std::uint64_t{256} << 10;
 
     struct Stretch {
@@ -175,9 +177,10 @@ private:
 
     /// Takes the pages that are full and about to be written out of the mapping, where they are
     /// worth a call: `least` bytes. Returns where they lie.
-    Stretch release_published(Segment<P>& segment, std::uint64_t least) {
+    Stretch release_published(Segment<P>& segment, std::uint64_t least,
+                              std::uint64_t page = format::page_bytes) {
         std::uint64_t& released = released_.in(segment);
-        std::uint64_t const end = segment.published().place & ~(format::page_bytes - 1);
+        std::uint64_t const end = segment.published().place & ~(page - 1);
         if (end < released + least) return {};
         Stretch const stretch{released, end - released};
         segment.writable()->release(stretch.begin, stretch.length);

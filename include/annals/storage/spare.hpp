@@ -25,10 +25,14 @@ public:
           may_have_holes_{found.has_value()},
           next_ordinal_{next_ordinal} {}
 
-    /// Makes one where there is none. Throws `no_space` and the like.
-    void make_where_missing(std::uint64_t capacity, Blocks blocks) {
+    /// Makes one where there is none. `capacity()` is asked once it is known that nobody else does,
+    /// so that none is made for a segment that was rolled meanwhile; 0: none is due. Throws
+    /// `no_space` and the like.
+    template <class Capacity>
+    void make_where_missing(Capacity const& capacity, Blocks blocks) {
         std::lock_guard const turn{making_};
-        if (!spare_) make(capacity, blocks);
+        if (spare_) return;
+        if (std::uint64_t const wanted = capacity()) make(wanted, blocks);
     }
 
     /// The spare, made now where there is none of at least that capacity; one that is too small is
@@ -54,7 +58,7 @@ public:
         while (prepare_piece(bytes, Bytes{zeros}.first(piece))) {
         }
     }
-    static constexpr std::uint64_t most_at_once = std::uint64_t{1} << 20;
+    static constexpr std::uint64_t most_at_once = std::uint64_t{256} << 10;
 
     /// What was opened to be prepared.
     [[nodiscard]] std::optional<WritableSegment<P>> take_open() {

@@ -64,11 +64,6 @@ public:
         return given ? *given : settings_->now(context_->platform);
     }
 
-    /// The largest record or batch that this log takes, as it lies in the file.
-    [[nodiscard]] std::uint64_t max_claim_bytes() const noexcept {
-        return std::min(format::max_claim_bytes, context_->segment_bytes / 8);
-    }
-
     /// Takes a place for `records` of together `bytes`. Throws, having claimed nothing, where there
     /// can be none: `no_space`, `closed`, `sync_failed` and the like.
     [[nodiscard, gnu::always_inline]] Claimed claim(std::uint64_t records, std::uint64_t bytes) {
@@ -95,12 +90,8 @@ public:
 
     /// Makes the next segment if the active one is half full, or soon will be. For the keeper.
     void make_spare_where_due(bool is_fast = false) {
-        auto const [tail, active] = this->active();
-        if (!active || active->is_finished() || is_refused()) return;
-        std::uint64_t const capacity = active->info().capacity;
-        if (!is_fast && tail->claimed(context_->platform).place * 2 < capacity) return;
-        spare_.make_where_missing(next_capacity(capacity, context_->segment_bytes, 0),
-                                  settings_->blocks());
+        if (is_refused()) return;
+        spare_.make_where_missing([&] { return capacity_due(is_fast); }, settings_->blocks());
     }
 
     struct Active {
@@ -241,6 +232,15 @@ public:
     }
 
 private:
+    /// Of the segment that it is time to make; 0: it is not.
+    [[nodiscard]] std::uint64_t capacity_due(bool is_fast) const {
+        auto const [tail, active] = this->active();
+        if (!active || active->is_finished()) return 0;
+        std::uint64_t const full = active->info().capacity;
+        if (!is_fast && tail->claimed(context_->platform).place * 2 < full) return 0;
+        return next_capacity(full, context_->segment_bytes, 0);
+    }
+
     /// What is appended to; null where that is sealed.
     [[nodiscard]] SegmentPtr unfinished() const {
         SegmentPtr last = segments_.last();

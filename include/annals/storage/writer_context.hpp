@@ -6,6 +6,7 @@
 
 #include <annals/config.hpp>
 #include <annals/format/meta.hpp>
+#include <annals/format/segment.hpp>
 #include <annals/options.hpp>
 #include <annals/platform/platform.hpp>
 #include <annals/storage/own_process.hpp>
@@ -29,6 +30,11 @@ struct WriterContext {
 
     WriterContext(P machine, std::uint64_t bytes, bool keeper_runs)
         : platform{machine}, segment_bytes{bytes}, has_keeper{keeper_runs}, keeper{machine} {}
+
+    /// The largest record or batch that the log takes, as it lies in the file.
+    [[nodiscard]] std::uint64_t max_claim_bytes() const noexcept {
+        return std::min(format::max_claim_bytes, segment_bytes / 8);
+    }
 };
 
 /// How long records are kept, changeable at any time.
