@@ -15,15 +15,13 @@
 #include <annals/storage/completion.hpp>
 #include <annals/storage/control_file.hpp>
 #include <annals/storage/file_tools.hpp>
+#include <annals/storage/group_commit.hpp>
 #include <annals/storage/segment_list.hpp>
-#include <annals/storage/signal.hpp>
 
 namespace annals::inline v1::storage {
 
 /// Syncs what is published, segment by segment: an old one is durable before anything in the next
-/// is called so. One of those who wait for a sync leads it, and the next one serves all who came
-/// meanwhile (group commit; DeWitt et al., Implementation techniques for main memory database
-/// systems, 1984). Any thread may call it.
+/// is called so. Any thread may call it.
 template <Platform P>
 class Durability {
 public:
@@ -33,7 +31,7 @@ public:
                std::uint64_t durable)
         : files_{std::move(files)},
           segments_{segments},
-          rounds_{files_->platform()},
+          group_{files_->platform()},
           durable_{durable} {}
 
     /// Records below this offset are durable.
@@ -54,12 +52,11 @@ public:
     /// durable already nothing is done.
     void sync(std::uint64_t enough) {
         std::uint64_t const failures = failures_.load(std::memory_order_acquire);
-        while (!is_served(enough, failures)) {
-            WaitWord const ticket = rounds_.ticket();
-            if (!is_led_.exchange(true)) return lead(enough, failures);
-            has_followers_.store(true, std::memory_order_relaxed);
-            if (!is_served(enough, failures)) wait_for_round(ticket);
-        }
+        group_.run([&] { return is_served(enough, failures); },
+                   [&] {
+                       std::lock_guard const lock{mutex_};
+                       sync_segments(SegmentPtr{});
+                   });
     }
 
     /// Syncs and completes segments that were rolled, up to but without `active`; all that were
@@ -198,28 +195,6 @@ private:
         return durable_offset() >= enough;
     }
 
-    /// Nobody could sleep on a machine without threads of its own; its user may have some.
-    void wait_for_round(WaitWord ticket) const {
-        if constexpr (P::has_threads) {
-            rounds_.sleep(ticket, std::chrono::nanoseconds::max());
-        } else {
-            files_->platform().relax(yielding_attempt);
-        }
-    }
-
-    /// Syncs for all who wait; whoever comes while it lasts waits for its end. Those whom the round
-    /// before has just served are let go first: what they send next then takes part in this one.
-    void lead(std::uint64_t enough, std::uint64_t failures) {
-        Rollback const end_of_round{[&] {
-            is_led_.store(false);
-            rounds_.notify();
-        }};
-        if (is_served(enough, failures)) return;
-        if (has_followers_.exchange(false)) files_->platform().relax(yielding_attempt);
-        std::lock_guard const lock{mutex_};
-        sync_segments(SegmentPtr{});
-    }
-
     void sync_segments(SegmentPtr const& stop) {
         if (is_poisoned()) detail::raise_again(*last_failure_);
         while (unsynced_ && unsynced_ != stop) {
@@ -286,9 +261,7 @@ private:
 
     std::shared_ptr<SegmentFiles<P> const> files_;
     SegmentList<P> const& segments_;
-    Signal<P> rounds_;  // of shared syncs
-    typename P::template Atomic<bool> is_led_{false};
-    typename P::template Atomic<bool> has_followers_{false};
+    GroupCommit<P> group_;
     mutable typename P::Mutex mutex_;  // of what follows, and of the syncs themselves
     std::optional<ControlFile<P>> control_;
     SegmentPtr unsynced_;

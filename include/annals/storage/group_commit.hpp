@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// One sync for all who wait for one.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+#include <annals/config.hpp>
+#include <annals/detail/chrono.hpp>
+#include <annals/platform/platform.hpp>
+#include <annals/storage/file_tools.hpp>
+#include <annals/storage/signal.hpp>
+
+namespace annals::inline v1::storage {
+
+/// One of those who wait for a sync leads it, and the next one serves all who came meanwhile (group
+/// commit; DeWitt et al., Implementation techniques for main memory database systems, 1984). Any
+/// thread may call it.
+template <Platform P>
+class GroupCommit {
+public:
+    explicit GroupCommit(P platform) : platform_{platform}, ends_{std::move(platform)} {}
+
+    /// Returns once `is_served()`, or throws what that throws, or what `sync()` does where this
+    /// thread leads. `sync` serves all who came before it is called, and never runs twice at once.
+    template <class IsServed, class Sync>
+    void run(IsServed const& is_served, Sync const& sync) {
+        if (is_served()) return;
+        arrivals_.fetch_add(1, std::memory_order_relaxed);
+        do {
+            WaitWord const ticket = ends_.ticket();
+            if (!is_led_.exchange(true)) return lead(is_served, sync);
+            if (!is_served()) wait_for_end(ticket);
+        } while (!is_served());
+    }
+
+private:
+    using Duration = std::chrono::nanoseconds;
+
+    /// Nobody could sleep on a machine without threads of its own; its user may have some.
+    void wait_for_end(WaitWord ticket) const {
+        if constexpr (P::has_threads) {
+            ends_.sleep(ticket, Duration::max());
+        } else {
+            platform_.relax(yielding_attempt);
+        }
+    }
+
+    template <class IsServed, class Sync>
+    void lead(IsServed const& is_served, Sync const& sync) {
+        Rollback const end_of_round{[&] {
+            is_led_.store(false);
+            ends_.notify();
+        }};
+        if (is_served()) return;
+        gather();
+        Duration const begin = platform_.steady_now();
+        sync();
+        last_end_ = platform_.steady_now();
+        last_took_ = last_end_ - begin;
+    }
+
+    /// Those whom the last round has just served are let go first: what they send next, where they
+    /// do little else, then takes part in this one. They have as long as the last sync took, which
+    /// is what a round of their own would cost.
+    void gather() {
+        while (arrivals() - counted_ < served_) {
+            platform_.relax(yielding_attempt);
+            if (platform_.steady_now() >= last_end_ + last_took_) break;
+        }
+        served_ = arrivals() - counted_;
+        counted_ += served_;
+    }
+
+    [[nodiscard]] std::uint64_t arrivals() const noexcept {
+        return arrivals_.load(std::memory_order_relaxed);
+    }
+
+    P platform_;
+    Signal<P> ends_;  // of rounds
+    typename P::template Atomic<bool> is_led_{false};
+    typename P::template Atomic<std::uint64_t> arrivals_{0};
+
+    // The leader's.
+    std::uint64_t counted_ = 0;  // arrivals that took part in a round
+    std::uint64_t served_ = 0;   // by the last round
+    Duration last_end_{0};
+    Duration last_took_{0};
+};
+
+}  // namespace annals::inline v1::storage
