@@ -53,7 +53,7 @@ template <class Key, class Value>
 /// The whole way of one record into a segment: claim, copy, publish.
 template <class P, class Key, class Value>
 Appended append_record(storage::PartitionState<P>& state, Key const& key, Value const& value,
-                       std::span<Header const> headers, std::optional<Timestamp> given) {
+                       std::span<Header const> headers, std::optional<Timestamp> const& given) {
     storage::Writer<P>& writer = state.writer();
     Timestamp const timestamp = writer.stamp(given);
     storage::FrameContent<Key, Value> const content{key, value, headers, timestamp};
@@ -78,7 +78,7 @@ Appended append_record(storage::PartitionState<P>& state, Key const& key, Value 
 template <class P, class Key, class Values, class PartOf>
 Appended append_batch(storage::PartitionState<P>& state, Key const& key, Values const& values,
                       PartOf const& part_of, std::span<Header const> headers,
-                      std::optional<Timestamp> given) {
+                      std::optional<Timestamp> const& given) {
     storage::Writer<P>& writer = state.writer();
     Timestamp const timestamp = writer.stamp(given);
     std::uint64_t const limit = writer.context().max_claim_bytes();

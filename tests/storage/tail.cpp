@@ -29,9 +29,9 @@ struct Fresh {
 
 TEST_CASE("each claim begins where the one before it ends, with the next number") {
     Fresh w;
-    CHECK(w.tail.claim(1, 24) == Extent{0, 4'096});
-    CHECK(w.tail.claim(3, 80) == Extent{1, 4'120});
-    CHECK(w.tail.claim(1, 32) == Extent{4, 4'200});
+    CHECK(w.tail.claim(1, 24).at == Extent{0, 4'096});
+    CHECK(w.tail.claim(3, 80).at == Extent{1, 4'120});
+    CHECK(w.tail.claim(1, 32).at == Extent{4, 4'200});
     CHECK(w.tail.claimed(some_machine) == Extent{5, 4'232});
     CHECK_FALSE(w.tail.is_crossed());
 }
@@ -98,8 +98,8 @@ TEST_CASE("threads that claim at once get stretches side by side and one end") {
             for (unsigned t = 0; t < 4; ++t) {
                 threads.emplace_back([&, t] {
                     std::uint64_t const bytes = 24 + 8 * t;
-                    while (auto const at = w.tail.claim(t + 1, bytes)) {
-                        taken[t].emplace_back(*at, bytes);
+                    while (auto const claimed = w.tail.claim(t + 1, bytes)) {
+                        taken[t].emplace_back(claimed.at, bytes);
                     }
                 });
             }

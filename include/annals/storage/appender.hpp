@@ -67,8 +67,8 @@ struct FrameContent {
 template <Platform P>
 class Claim {
 public:
-    Claim(Segment<P>& segment, format::Extent at, std::uint64_t bytes,
-          std::uint32_t records) noexcept
+    [[gnu::always_inline]] Claim(Segment<P>& segment, format::Extent at, std::uint64_t bytes,
+                                 std::uint32_t records) noexcept
         : segment_{segment}, at_{at}, bytes_{bytes}, records_{records} {
         store_word(at_.place, {format::FrameState::claimed, bytes_, records_},
                    std::memory_order_relaxed);
@@ -77,10 +77,9 @@ public:
     }
     Claim(Claim const&) = delete;
     Claim& operator=(Claim const&) = delete;
-    ~Claim() {
-        if (!first_word_.raw()) {
-            store_void<P>(segment_.bytes(), segment_.info().salt,
-                          {at_.place, bytes_, at_.count, records_});
+    [[gnu::always_inline]] ~Claim() {
+        if (!first_word_.raw()) [[unlikely]] {
+            give_up(segment_, {at_.place, bytes_, at_.count, records_});
         }
     }
 
@@ -117,7 +116,13 @@ public:
     }
 
 private:
-    void store_word(std::uint64_t place, format::FrameWord word, std::memory_order order) noexcept {
+    // Takes no address of the claim: its members then stay in registers while it lives.
+    [[gnu::cold, gnu::noinline]] static void give_up(Segment<P>& segment, Gap gap) noexcept {
+        store_void<P>(segment.bytes(), segment.info().salt, gap);
+    }
+
+    [[gnu::always_inline]] void store_word(std::uint64_t place, format::FrameWord word,
+                                           std::memory_order order) noexcept {
         auto* const address = reinterpret_cast<std::uint64_t*>(segment_.bytes() + place);
         typename P::template AtomicRef<std::uint64_t>{*address}.store(word.raw(), order);
         P::store_point(segment_.bytes() + place, sizeof(std::uint64_t));

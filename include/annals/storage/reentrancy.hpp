@@ -19,7 +19,7 @@ public:
 };
 
 /// Throws `invalid_argument` inside such a scope.
-inline void require_outside_user_code() {
+[[gnu::always_inline]] inline void require_outside_user_code() {
     if (user_code_depth != 0) [[unlikely]] {
         raise(Errc::invalid_argument,
               "a call into the log from inside an encoding or an event handler");

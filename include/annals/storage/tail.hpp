@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <optional>
 
 #include <annals/config.hpp>
 #include <annals/format/segment.hpp>
@@ -32,20 +31,29 @@ public:
     /// The segment's base offset.
     [[nodiscard]] std::uint64_t base() const noexcept { return base_; }
 
+    /// What a claim got. False: nothing, the segment is full. (An optional would be handed on
+    /// through memory: a seventh of the time of a send.)
+    struct Taken {
+        Extent at{};
+        bool is_taken = false;
+
+        [[nodiscard]] explicit operator bool() const noexcept { return is_taken; }
+    };
+
     /// Claims a stretch of `bytes` (a multiple of 8) for `records`, in one atomic step that gives
-    /// number and place at once. nullopt: the segment is full; the one claim that crossed its end
-    /// parks the end. A thread that waits for `parked` before it tries again overshoots once, so
-    /// the tail cannot wrap.
-    [[nodiscard, gnu::always_inline]] std::optional<Extent> claim(std::uint64_t records,
-                                                                  std::uint64_t bytes) noexcept {
-        if (is_crossed()) return std::nullopt;
+    /// number and place at once. The one claim that crosses the segment's end parks the end. A
+    /// thread that waits for `parked` before it tries again overshoots once, so the tail cannot
+    /// wrap.
+    [[nodiscard, gnu::always_inline]] Taken claim(std::uint64_t records,
+                                                  std::uint64_t bytes) noexcept {
+        if (is_crossed()) return {};
         // seq_cst: whoever announces that it will sleep and then looks at the tail either sees this
         // claim, or is seen by the claimant afterwards.
         Extent const at = Extent::unpacked(
             tail_.fetch_add(Extent{records, bytes}.packed(), std::memory_order_seq_cst));
-        if (at.place + bytes <= claimable_end_) return at;
+        if (at.place + bytes <= claimable_end_) return {at, true};
         if (at.place <= claimable_end_) park(at, bytes);
-        return std::nullopt;
+        return {};
     }
 
     /// Ends the segment where its claims end, so that no further claim succeeds.

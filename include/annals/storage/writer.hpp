@@ -60,7 +60,7 @@ public:
     [[nodiscard]] Durability<P>& durability() noexcept { return durability_; }
 
     /// The timestamp of a record that is sent now, unless the sender gave one.
-    [[nodiscard]] Timestamp stamp(std::optional<Timestamp> given) const {
+    [[nodiscard]] Timestamp stamp(std::optional<Timestamp> const& given) const {
         return given ? *given : settings_->now(context_->platform);
     }
 
@@ -69,8 +69,8 @@ public:
     [[nodiscard, gnu::always_inline]] Claimed claim(std::uint64_t records, std::uint64_t bytes) {
         for (;;) {
             Tail<P>* const tail = tail_.load(std::memory_order_acquire);
-            if (auto const at = tail ? tail->claim(records, bytes) : std::nullopt) {
-                return {tail->segment(), *at, Offset{tail->base() + at->count}};
+            if (auto const taken = tail ? tail->claim(records, bytes) : typename Tail<P>::Taken{}) {
+                return {tail->segment(), taken.at, Offset{tail->base() + taken.at.count}};
             }
             if (tail) (void)tail->parked(context_->platform);
             make_room(tail);
