@@ -36,6 +36,7 @@ public:
 
 private:
     using Duration = std::chrono::nanoseconds;
+    static constexpr Duration most_patience{1'000'000};
 
     /// Nobody could sleep on a machine without threads of its own; its user may have some.
     void wait_for_end(WaitWord ticket) const {
@@ -56,17 +57,17 @@ private:
         gather();
         Duration const begin = platform_.steady_now();
         sync();
-        last_end_ = platform_.steady_now();
-        last_took_ = last_end_ - begin;
+        Duration const end = platform_.steady_now();
+        patience_end_ = end + std::min(end - begin, most_patience);
     }
 
     /// Those whom the last round has just served are let go first: what they send next, where they
     /// do little else, then takes part in this one. They have as long as the last sync took, which
-    /// is what a round of their own would cost.
+    /// is what a round of their own would cost, but the processor is not kept busy for long.
     void gather() {
         while (arrivals() - counted_ < served_) {
             platform_.relax(yielding_attempt);
-            if (platform_.steady_now() >= last_end_ + last_took_) break;
+            if (platform_.steady_now() >= patience_end_) break;
         }
         served_ = arrivals() - counted_;
         counted_ += served_;
@@ -84,8 +85,7 @@ private:
     // The leader's.
     std::uint64_t counted_ = 0;  // arrivals that took part in a round
     std::uint64_t served_ = 0;   // by the last round
-    Duration last_end_{0};
-    Duration last_took_{0};
+    Duration patience_end_{0};
 };
 
 }  // namespace annals::inline v1::storage
