@@ -35,17 +35,8 @@ public:
         }
         path_ = machine_.path + "/disk";
         std::filesystem::create_directory(path_);
-        if (kind == DiskKind::tmpfs) {
-            auto const options = "size=" + size;
-            is_mounted_ = ::mount("none", path_.c_str(), "tmpfs", 0, options.c_str()) == 0;
-            if (!is_mounted_) why_not_ = std::string{"no tmpfs: "} + std::strerror(errno);
-            return;
-        }
-        auto const image = machine_.path + "/image";
-        is_mounted_ = runs("truncate -s " + size + " " + image) &&
-                      runs("mkfs.ext4 -q -b 4096 -m 0 " + image) &&
-                      runs("mount -o loop " + image + " " + path_);
-        if (!is_mounted_) why_not_ = "no ext4 on a loop device";
+        is_mounted_ = mount(kind, size);
+        if (is_mounted_) std::filesystem::create_directory(fillers());
     }
     SmallDisk(SmallDisk const&) = delete;
     SmallDisk& operator=(SmallDisk const&) = delete;
@@ -59,9 +50,9 @@ public:
 
     /// Takes all the space there is but so many bytes, until `free`.
     void fill(std::uint64_t but = 0) const {
-        std::filesystem::create_directory(fillers());
         auto const name = fillers() + "/" + std::to_string(std::rand());
         int const file = ::open(name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        REQUIRE(file >= 0);
         std::vector<char> const block(4096, 'f');
         while (::write(file, block.data(), block.size()) > 0) {
         }
@@ -73,13 +64,35 @@ public:
         }
         ::close(file);
     }
-    void free() const { std::filesystem::remove_all(fillers()); }
+    void free() const {
+        for (auto const& filler : std::filesystem::directory_iterator{fillers()}) {
+            std::filesystem::remove(filler);
+        }
+    }
 
     static bool runs(std::string const& command) {
         return std::system((command + " > /dev/null 2>&1").c_str()) == 0;
     }
 
 private:
+    bool mount(DiskKind kind, std::string const& size) {
+        if (kind == DiskKind::tmpfs) {
+            auto const options = "size=" + size;
+            if (::mount("none", path_.c_str(), "tmpfs", 0, options.c_str()) == 0) return true;
+            why_not_ = std::string{"no tmpfs: "} + std::strerror(errno);
+            return false;
+        }
+        auto const image = machine_.path + "/image";
+        if (runs("truncate -s " + size + " " + image) &&
+            runs("mkfs.ext4 -q -b 4096 -m 0 " + image) &&
+            runs("mount -o loop " + image + " " + path_)) {
+            return true;
+        }
+        why_not_ = "no ext4 on a loop device";
+        return false;
+    }
+
+    /// A directory that stays: a full disk has no block for a new one.
     [[nodiscard]] std::string fillers() const { return path_ + "/fillers"; }
 
     Machine<NativePlatform> machine_{};
