@@ -202,14 +202,23 @@ private:
         return to;
     }
 
-    [[nodiscard]] std::uint64_t zeros_from(std::uint64_t place) const noexcept {
+    [[nodiscard]] std::uint64_t zeros_from(std::uint64_t place) noexcept {
+        constexpr std::uint64_t step = 8 * format::frame_alignment;  // 3 times as fast as by words
+        std::uint64_t const capacity = evidence_.capacity;
         std::uint64_t end = place;
-        while (end <= claimable_end() && word_at(end).raw() == 0) end += format::frame_alignment;
-        return end - place;
+        while (end + step <= capacity && is_zero(end, step)) end += step;
+        while (end < capacity && word_at(end).raw() == 0) end += format::frame_alignment;
+        if (end == capacity) zeros_begin_ = place;
+        return std::min(end, claimable_end() + format::frame_alignment) - place;
+    }
+    [[nodiscard]] bool is_zero(std::uint64_t place, std::uint64_t bytes) const noexcept {
+        std::uint64_t all = 0;
+        for (std::uint64_t i = 0; i < bytes; i += 8) all |= word_at(place + i).raw();
+        return all == 0;
     }
 
     [[nodiscard]] std::uint64_t bytes_behind() const noexcept {
-        std::uint64_t end = evidence_.capacity;
+        std::uint64_t end = zeros_begin_;
         while (end > findings_.end.place && word_at(end - format::frame_alignment).raw() == 0) {
             end -= format::frame_alignment;
         }
@@ -225,6 +234,7 @@ private:
     Bytes segment_;
     Evidence evidence_;
     Findings findings_;
+    std::uint64_t zeros_begin_ = evidence_.capacity;  // those known to reach to the segment's end
 };
 
 /// Stores a frame without a body the way every frame is stored: the word as claimed, the rest of
