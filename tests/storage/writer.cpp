@@ -26,6 +26,7 @@ namespace {
 
 constexpr std::uint64_t kib = 1024;
 constexpr std::uint64_t mib = 1024 * kib;
+constexpr std::uint64_t piece = 256 * kib;  // of a spare that is prepared
 constexpr std::uint64_t header = format::frame_header_bytes;
 
 /// A value whose frame takes `extent` bytes, and that is told from others by its first byte.
@@ -331,13 +332,13 @@ TEST_CASE("a spare is opened when it is prepared, and used so, given back, or re
     append_frame(topic, 64 * kib, 'a');
     auto& writer = kept.writer();
     auto const before = open_descriptors();
-    writer.spare().prepare(1 * mib, 1 * mib);  // there is none
+    writer.spare().prepare(1 * mib, piece);  // there is none
     writer.make_spare_where_due(true);
     CHECK(open_descriptors() == before);
-    writer.spare().prepare(1 * mib - 1, 1 * mib);  // not worth it
+    writer.spare().prepare(piece - 1, piece);  // not worth it
     CHECK(open_descriptors() == before);
-    writer.spare().prepare(1 * mib, 1 * mib);
-    writer.spare().prepare(16 * mib, 1 * mib);
+    writer.spare().prepare(1 * mib, piece);
+    writer.spare().prepare(16 * mib, piece);
     CHECK(open_descriptors() == before + 1);
     if (then == Then::give_back) {
         writer.give_back();
@@ -371,14 +372,14 @@ TEMPLATE_TEST_CASE("a spare that is in use is prepared no further", "", MemoryPl
     append_frame(kept.topic(), 64 * kib);
     auto& spare = kept.writer().spare();
     spare.make_where_missing([] { return 4 * mib; }, Blocks::reserved);
-    spare.prepare(1 * mib, 1 * mib);
+    spare.prepare(1 * mib, piece);
     auto const info = spare.get(4 * mib, Blocks::reserved);
     auto file = kept.world.directory("topics", "t", "0")
                     .open_file(format::ordinal_name(info.ordinal, ".seg"), Access::write);
     for (std::uint64_t const place : {1 * mib - 8, 1 * mib, 3 * mib}) {
         file.write_at(place, as_bytes("a sender"));
     }
-    spare.prepare(4 * mib, 1 * mib);
+    spare.prepare(4 * mib, piece);
     for (std::uint64_t const place : {1 * mib - 8, 1 * mib, 3 * mib}) {
         CHECK(content(file).substr(place, 8) == "a sender");
     }
@@ -395,7 +396,7 @@ TEST_CASE("a spare is prepared while senders come to use it, and nothing of thei
     std::thread preparing{[&] {
         for (unsigned n = 0; !is_done; ++n) {
             if (n % 1000 == 0) writer.make_spare_where_due(true);  // others make their own
-            writer.spare().prepare(16 * mib, 1 * mib);
+            writer.spare().prepare(16 * mib, piece);
         }
     }};
     std::vector<std::thread> threads;

@@ -54,6 +54,7 @@ public:
     /// descriptor for it, or it is in use: what a sender stored must never be written over. One
     /// thread's alone, and always with the same `piece`, of at most `most_at_once`.
     void prepare(std::uint64_t bytes, std::uint64_t piece) {
+        ANNALS_ASSERT(piece <= most_at_once);
         static std::vector<std::byte> const zeros(most_at_once);
         while (prepare_piece(bytes, Bytes{zeros}.first(piece))) {
         }
@@ -141,7 +142,6 @@ private:
     std::uint64_t next_ordinal_;
     std::optional<WritableSegment<P>> opened_;
     std::uint64_t prepared_ = 0;
-    std::vector<std::byte> zeros_;                        // the preparing thread's
     typename P::template Atomic<bool> is_in_use_{false};  ///< or about to be
 };
 
