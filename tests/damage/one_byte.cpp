@@ -85,8 +85,8 @@ void change_bytes(Left const& left, unsigned sparing, Tally& tally) {
                 if (value == was || !is_chosen) continue;
                 Damaging const damaging{
                     path, "byte " + std::to_string(place) + " as " + std::to_string(value),
-                    [&, path = path](auto& machine) {
-                        patch(machine, path, place, {&value, 1});
+                    [&, file = path](auto& machine) {
+                        patch(machine, file, place, {&value, 1});
                     }};
                 Truth truth = left.truth;
                 if (!left.is_closed) allow_for(truth, path);
