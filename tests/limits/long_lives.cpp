@@ -265,15 +265,15 @@ std::uint64_t sleeps_of_keeper() {
 
 TEST_CASE("an idle log of many partitions has two threads, which sleep, and little memory") {
     World<NativePlatform> world;
-    std::uint32_t const partitions = 50 * effort();
-    { (void)world.open().topic<Bytes, Bytes>("t", {.partitions = partitions}); }
+    std::uint32_t const count = 50 * effort();
+    { (void)world.open().topic<Bytes, Bytes>("t", {.partitions = count}); }
     auto const before = status_of("VmRSS:");
     auto log = world.open();
     auto const topic = log.topic<Bytes, Bytes>("t", {.sync_interval = 10ms});
     auto const opened = status_of("VmRSS:");
     CHECK(status_of("Threads:") == 3);
     CHECK(opened < before + 4'096);
-    for (std::uint32_t i = 0; i < partitions; ++i) topic.partition(i).append({}, as_bytes("v"));
+    for (std::uint32_t i = 0; i < count; ++i) topic.partition(i).append({}, as_bytes("v"));
     bool rests = false;
     for (int i = 0; i < 40 && !rests; ++i) {
         auto const sleeps = sleeps_of_keeper();
@@ -281,8 +281,8 @@ TEST_CASE("an idle log of many partitions has two threads, which sleep, and litt
         rests = sleeps_of_keeper() == sleeps;
     }
     CHECK(rests);
-    CHECK(status_of("VmRSS:") < opened + 4'096 + 64 * partitions);
-    note_figure("an idle log of " + std::to_string(partitions) + " partitions",
+    CHECK(status_of("VmRSS:") < opened + 4'096 + 64 * count);
+    note_figure("an idle log of " + std::to_string(count) + " partitions",
                 std::to_string(opened - before) + " KiB opened, " +
                     std::to_string(status_of("VmRSS:") - opened) +
                     " KiB more with a record in each, one sleeping thread");

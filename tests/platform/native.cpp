@@ -171,7 +171,7 @@ TEST_CASE("allocated blocks are on the disk, zeroed ones not in memory") {
     auto const mapping = file.map(Access::read);
     std::vector<unsigned char> resident(size / 4096);
     REQUIRE(::mincore(mapping.data(), size, resident.data()) == 0);
-    for (auto const page : resident) REQUIRE((page & 1) == 0);
+    for (auto const flags : resident) REQUIRE((flags & 1) == 0);
 
     file.punch(0, std::uint64_t{2} << 20);
     ::stat(file.path().c_str(), &status);
