@@ -15,8 +15,9 @@ namespace annals::inline v1::storage {
 template <Platform P>
 class Populator {
 public:
-    /// Claims in `active` reach up to `tail`. Where it fills within a fraction of a second,
-    /// `prepare_next(n)` is to make the first n bytes of the segment behind it cheap to store to.
+    /// Claims in `active` reach up to `tail`. `prepare_next(n)` is to make the first n bytes of the
+    /// segment behind it cheap to store to: as many as the window has beyond the end of this one,
+    /// and all in good time where this one fills within a fraction of a second.
     template <class PrepareNext>
     void follow(Segment<P> const& active, std::uint64_t tail, PrepareNext const& prepare_next) {
         auto const mapping = active.writable();
@@ -32,12 +33,13 @@ public:
         std::uint64_t const moved = tail - last_tail_;
         std::uint64_t const window = std::min(rounds_ahead * moved, most);
         std::uint64_t const end = std::min(tail + window, capacity);
+        std::uint64_t const beyond = tail + window - end;
         std::uint64_t const begin = std::max(populated_, tail) & ~(format::page_bytes - 1);
         if (begin < end) mapping->populate(begin, end - begin);
         if (moved >= capacity / rounds_to_prepare) {
             prepared_ += std::min(rounds_ahead * moved, 2 * most);
-            prepare_next(prepared_);
         }
+        if (std::max(prepared_, beyond) > 0) prepare_next(std::max(prepared_, beyond));
         populated_ = std::max(populated_, end);
         last_tail_ = tail;
     }

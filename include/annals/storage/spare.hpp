@@ -2,12 +2,12 @@
 // The segment that is made in advance, so that no append waits for one to be made.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include <annals/config.hpp>
 #include <annals/storage/segment_files.hpp>
@@ -49,13 +49,14 @@ public:
     }
 
     /// Brings the pages of its first `bytes` into memory, by writing the zeros that they hold,
-    /// `piece` bytes at a time: that takes two thirds of the time of a store to each page, where
-    /// the file system then makes large pages of them. Nothing where there is no spare yet, or no
-    /// descriptor for it, or it is in use: what a sender stored must never be written over. One
-    /// thread's alone, and always with the same `piece`, of at most `most_at_once`.
+    /// `piece` bytes at a time and always a whole one: that takes two thirds of the time of a store
+    /// to each page, where the file system then makes large pages of them. Nothing where there is
+    /// no spare yet, or no descriptor for it, or it is in use: what a sender stored must never be
+    /// written over. One thread's alone, and always with the same `piece`, of at most
+    /// `most_at_once`.
     void prepare(std::uint64_t bytes, std::uint64_t piece) {
         ANNALS_ASSERT(piece <= most_at_once);
-        static std::vector<std::byte> const zeros(most_at_once);
+        static std::byte zeros[most_at_once]{};  // there until the program's last log has ended
         while (prepare_piece(bytes, Bytes{zeros}.first(piece))) {
         }
     }
@@ -103,7 +104,7 @@ private:
         if (!spare_ || may_have_holes_ || is_in_use_.load()) return false;
         std::uint64_t const begin = std::max(prepared_, format::first_frame_place);
         std::uint64_t const end = prepared_ + zeros.size();
-        if (end > std::min(bytes, spare_->capacity)) return false;
+        if (prepared_ >= bytes || end > spare_->capacity) return false;
         prepared_ = end;
         auto const error = detail::attempt([&] {
             if (!opened_) opened_.emplace(*files_, spare_->ordinal);
