@@ -335,9 +335,10 @@ TEST_CASE("a spare is opened when it is prepared, and used so, given back, or re
     writer.spare().prepare(1 * mib, piece);  // there is none
     writer.make_spare_where_due(true);
     CHECK(open_descriptors() == before);
-    writer.spare().prepare(piece - 1, piece);  // not worth it
+    writer.spare().prepare(0, piece);
     CHECK(open_descriptors() == before);
-    writer.spare().prepare(1 * mib, piece);
+    writer.spare().prepare(1, piece);
+    CHECK(open_descriptors() == before + 1);
     writer.spare().prepare(16 * mib, piece);
     CHECK(open_descriptors() == before + 1);
     if (then == Then::give_back) {
@@ -350,6 +351,28 @@ TEST_CASE("a spare is opened when it is prepared, and used so, given back, or re
     CHECK(capacities_of(kept.world) ==
           std::vector<std::uint64_t>{1024, then == Then::replace ? 4096U : 2048U});
     CHECK(marks_of(topic) == "ab");
+}
+
+TEST_CASE("a partition keeps no descriptor of its spare while it rests, nor once it is closed") {
+    KeptLog<NativePlatform> kept{128 * mib};
+    auto const topic = kept.topic();
+    append_frame(topic, 64 * kib);
+    kept.writer().make_spare_where_due(true);
+    (void)kept.state->partition(0)->track();
+    auto const before = open_descriptors();
+    kept.writer().spare().prepare(1, piece);
+    CHECK(open_descriptors() == before + 1);
+    SECTION("at rest") {
+        CHECK_FALSE(kept.state->partition(0)->track().is_busy);
+        CHECK(open_descriptors() == before);
+    }
+    SECTION("closed") {
+        kept.log->close();
+        for (auto const& entry : std::filesystem::directory_iterator{"/proc/self/fd"}) {
+            std::error_code none;
+            CHECK_FALSE(read_symlink(entry, none).string().ends_with("00000002.seg"));
+        }
+    }
 }
 
 TEST_CASE("how large a spare must be is asked only where there is none") {

@@ -274,7 +274,8 @@ public:
     void close(Error const& closed) {
         if (!writer_) return;
         retention_->end();
-        Rollback const wake{[&] {
+        Rollback const let_go{[&] {
+            (void)writer_->spare().close();
             is_closed_.store(true, std::memory_order_seq_cst);
             readers_->notify();
         }};

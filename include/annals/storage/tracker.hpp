@@ -37,6 +37,7 @@ public:
             round.is_busy = end != tracked_end_ || end < writer_.claimed_end();
             if (end != tracked_end_) wake_other_processes();
             tracked_end_ = end;
+            if (!round.is_busy) (void)writer_.spare().close();  // no descriptor while it rests
         });
         round.trouble = complaint_.once(std::move(round.trouble));
         return round;
