@@ -88,6 +88,26 @@ TEST_CASE("threads that do nothing but send share each sync, all of them") {
     }
 }
 
+TEST_CASE("two groups of threads that came one after the other become one") {
+    constexpr unsigned each = 50;
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        CAPTURE(seed);
+        run_in_turns(seed, [&](Turns&, TurnPlatform machine) {
+            CountingDisk disk{machine};
+            unsigned started = 0;
+            in_threads(8, [&] {
+                // Four begin during the second sync of the others.
+                machine.wait({}, ++started % 2 == 0 ? 150us : 0us);
+                for (unsigned i = 0; i < each; ++i) {
+                    disk.send();
+                    machine.wait({}, 20us);
+                }
+            });
+            CHECK(disk.syncs <= each + each / 5);
+        });
+    }
+}
+
 TEST_CASE("threads that do much else are not waited for longer than a sync takes") {
     constexpr unsigned each = 200;
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
@@ -104,6 +124,25 @@ TEST_CASE("threads that do much else are not waited for longer than a sync takes
             });
             // A sync of one's own, and another's or a wait for others before it.
             CHECK(machine.steady_now() - begin < each * (300us + 2 * 100us));
+        });
+    }
+}
+
+TEST_CASE("threads that pause for about as long as a sync takes go on taking turns") {
+    constexpr unsigned each = 200;
+    for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+        CAPTURE(seed);
+        run_in_turns(seed, [&](Turns&, TurnPlatform machine) {
+            CountingDisk disk{machine};
+            Random random{seed};
+            auto const begin = machine.steady_now();
+            in_threads(8, [&] {
+                for (unsigned i = 0; i < each; ++i) {
+                    disk.send();
+                    machine.wait({}, std::chrono::microseconds{90 + random.below(40)});
+                }
+            });
+            CHECK(machine.steady_now() - begin < each * 275us);
         });
     }
 }
