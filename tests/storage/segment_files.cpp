@@ -2,8 +2,11 @@
 // Where segment files come from: complete before they have a name, or not there at all.
 #include <annals/storage/segment_files.hpp>
 
+#include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "catch.hpp"
@@ -113,6 +116,27 @@ TEMPLATE_TEST_CASE("ordinals are listed ascending, and other names passed by", "
         (void)directory.create_file(name);
     }
     CHECK(site.files()->ordinals() == std::vector<std::uint64_t>{2, 10, 100'000'000});
+}
+
+TEST_CASE("of many segments none is left out of the list while more are made") {
+    Site<NativePlatform> const site;
+    std::uint64_t made = 0;
+    auto const make_one = [&] {
+        auto directory = site.directory();
+        (void)directory.create_file(format::ordinal_name(++made, format::segment_suffix));
+    };
+    while (made < 2000) make_one();  // Linux hands them out in several pieces
+    std::atomic<bool> is_done{false};
+    std::thread making{[&] {
+        while (made < 4000) make_one();
+        is_done = true;
+    }};
+    auto const files = site.files();
+    while (!is_done) {
+        auto const ordinals = files->ordinals();
+        CHECK(ordinals.size() == ordinals.back());
+    }
+    making.join();
 }
 
 TEMPLATE_TEST_CASE("a segment is removed with its index, and need not have one", "",

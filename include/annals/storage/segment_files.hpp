@@ -104,16 +104,14 @@ public:
     /// The directory is about to go, and another may get its name.
     void set_removed() const noexcept { is_removed_.store(true, std::memory_order_relaxed); }
 
-    /// The ordinals of all segment files, ascending.
+    /// The ordinals of all segment files, ascending. Of what a writer makes while a directory is
+    /// listed, the list may have a later file and lack an earlier one (POSIX, readdir): so it is
+    /// listed again, up to the highest that was there before.
     [[nodiscard]] std::vector<std::uint64_t> ordinals() const {
-        std::vector<std::uint64_t> found;
-        for (DirectoryEntry const& entry : directory().list()) {
-            auto const ordinal = format::parse_ordinal(entry.name, format::segment_suffix);
-            if (!ordinal) continue;
-            auto place = found.end();
-            while (place != found.begin() && *(place - 1) > *ordinal) --place;
-            found.insert(place, *ordinal);
-        }
+        auto const before = list_ordinals();
+        auto found = list_ordinals();
+        std::uint64_t const highest = before.empty() ? 0 : before.back();
+        std::erase_if(found, [&](std::uint64_t ordinal) { return ordinal > highest; });
         return found;
     }
 
@@ -254,6 +252,18 @@ public:
     }
 
 private:
+    [[nodiscard]] std::vector<std::uint64_t> list_ordinals() const {
+        std::vector<std::uint64_t> found;
+        for (DirectoryEntry const& entry : directory().list()) {
+            auto const ordinal = format::parse_ordinal(entry.name, format::segment_suffix);
+            if (!ordinal) continue;
+            auto place = found.end();
+            while (place != found.begin() && *(place - 1) > *ordinal) --place;
+            found.insert(place, *ordinal);
+        }
+        return found;
+    }
+
     P platform_;
     std::shared_ptr<Directory const> log_;
     std::string topic_;
