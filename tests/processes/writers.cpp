@@ -74,6 +74,44 @@ double processor_milliseconds() {
     return ms(usage.ru_utime) + ms(usage.ru_stime);
 }
 
+/// Numbers in batches of three, until it is killed; says when it begins.
+void send_threes_for_ever(World<NativePlatform>& world, Child const& parent) {
+    auto log = world.open(patient());
+    auto topic = numbers_topic(log);
+    parent.say();
+    for (std::int64_t i = 0;; i += 3) {
+        topic.producer().send_batch("k", {i, i + 1, i + 2});
+        if (i % 300 == 0) std::this_thread::sleep_for(1ms);  // else it grows beyond all copying
+    }
+}
+
+/// Copies the log, which a process appends threes to: reads and recovers that, and goes on in it.
+/// Returns how many records it had.
+std::uint64_t require_copy_is_prefix(World<NativePlatform> const& world) {
+    World<NativePlatform> copy;
+    // What is removed while it copies makes it complain, and harms nothing.
+    std::string const command = "cp -r '" + world.path + "' '" + copy.path + "' 2>/dev/null";
+    (void)!std::system(command.c_str());
+    std::int64_t records = 0;
+    {
+        auto reader = copy.attach();
+        auto topic = numbers_topic(reader);
+        records = numbers_in(topic);
+        CHECK(records % 3 == 0);
+        CHECK(topic.end_offset() == Offset{static_cast<std::uint64_t>(records)});
+    }
+    auto log = copy.open(patient());
+    for (auto const& partition : log.recovery().partitions) {
+        CHECK(partition.ending == Ending::power_loss);
+        CHECK(partition.records_voided == 0);
+    }
+    send_more(log, 2000);
+    log.close();
+    auto reader = copy.attach();
+    CHECK(numbers_in(numbers_topic(reader)) == records + 2000);
+    return static_cast<std::uint64_t>(records);
+}
+
 }  // namespace
 
 TEST_CASE("readers in other processes stay dense and right through thousands of rolls") {
@@ -326,45 +364,20 @@ TEST_CASE("a reader without permission to write follows a living writer as far a
 
 TEST_CASE("a copy of a live log opens as after power loss and is a prefix") {
     FolderInMemory const folder;
-    World<NativePlatform> world;
-    Child writer{[&](Child const& parent) {
-        auto log = world.open(patient());
-        auto topic = numbers_topic(log);
-        parent.say();
-        for (std::int64_t i = 0;; i += 3) {
-            topic.producer().send_batch("k", {i, i + 1, i + 2});
-            if (i % 300 == 0) std::this_thread::sleep_for(1ms);  // else it grows beyond all copying
-        }
-    }};
-    writer.hear();
     std::uint64_t records = 0;
-    unsigned const rounds = 15 * effort();
-    for (unsigned round = 0; round < rounds; ++round) {
-        CAPTURE(round);
-        World<NativePlatform> copy;
-        // What is removed while it copies makes it complain, and harms nothing.
-        std::string const command = "cp -r '" + world.path + "' '" + copy.path + "' 2>/dev/null";
-        (void)!std::system(command.c_str());
-        {
-            auto reader = copy.attach();
-            auto topic = numbers_topic(reader);
-            auto const next = numbers_in(topic);
-            CHECK(next % 3 == 0);
-            CHECK(topic.end_offset() == Offset{static_cast<std::uint64_t>(next)});
-            records += static_cast<std::uint64_t>(next);
+    unsigned const logs = effort();
+    constexpr unsigned copies = 15;  // of each, which would grow beyond all copying
+    for (unsigned i = 0; i < logs; ++i) {
+        World<NativePlatform> world;
+        Child writer{[&](Child const& parent) { send_threes_for_ever(world, parent); }};
+        writer.hear();
+        for (unsigned k = 0; k < copies; ++k) {
+            CAPTURE(i, k);
+            records += require_copy_is_prefix(world);
+            std::this_thread::sleep_for(5ms);
         }
-        auto log = copy.open(patient());
-        for (auto const& partition : log.recovery().partitions) {
-            CHECK(partition.ending == Ending::power_loss);
-            CHECK(partition.records_voided == 0);
-        }
-        send_more(log, 2000);
-        log.close();
-        auto reader = copy.attach();
-        CHECK(numbers_in(numbers_topic(reader)) > 2000);
-        std::this_thread::sleep_for(5ms);
+        writer.kill();
     }
-    writer.kill();
-    note_figure("copies of a live log", std::to_string(rounds) + " copies, prefixes all, " +
+    note_figure("copies of a live log", std::to_string(logs * copies) + " copies, prefixes all, " +
                                             std::to_string(records) + " records in them");
 }
