@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -167,6 +168,24 @@ TEST_CASE("a reader of another process's dead log finds what recovery will, and 
     REQUIRE(polled.size() == 10);
     CHECK(polled[0].offset() == Offset{60});
     CHECK(read.end_offset() == Offset{70});
+}
+
+TEST_CASE("a reader looks anew after a writer that repaired the log and was gone again") {
+    World<MemoryPlatform> world;
+    auto log = world.open(small);
+    send_numbers(log, 0, 50);
+    auto dead = world.machine.platform.after_process_death();
+    MemoryLog reader{world.path, {.read_only = true}, dead};
+    auto const topic = numbers_topic(reader);
+    CHECK(topic.end_offset() == Offset{50});
+    dead.fail_next(Operation::list, EIO);
+    CHECK(topic.end_offset() == Offset{50});
+    CHECK(dead.has_failures());  // nothing is listed while nothing happens
+    dead.clear_failures();
+    { MemoryLog const repairs{world.path, small, dead}; }
+    dead.fail_next(Operation::list, EIO);
+    CHECK(code_of([&] { (void)topic.end_offset(); }) == Errc::io_error);
+    CHECK(topic.end_offset() == Offset{50});
 }
 
 TEST_CASE("a reader of a log that lost its tail to a power cut sees the prefix") {

@@ -22,6 +22,7 @@ Control full_control() {
     control.clean = CleanMark{.ordinal = 7, .count = 8, .end = 4'128};
     control.syncing = 7;
     control.syncing_boot.fill(std::byte{0xEF});
+    control.repairs = 6;
     control.writer = WriterIdentity{.device = 1, .inode = 2, .mount = 3, .started = 4};
     control.writer->boot_id.fill(std::byte{0xCD});
     control.watermark =
@@ -47,8 +48,9 @@ TEST_CASE("a control file's parts lie at their places") {
           "ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab ab 03 00 00 00 00 00 00 00");
     CHECK(part(file, 512, 24) ==
           "07 00 00 00 00 00 00 00 08 00 00 00 00 00 00 00 20 10 00 00 00 00 00 00");
-    CHECK(part(file, 1'024, 24) ==
-          "07 00 00 00 00 00 00 00 ef ef ef ef ef ef ef ef ef ef ef ef ef ef ef ef");
+    CHECK(part(file, 1'024, 32) ==
+          "07 00 00 00 00 00 00 00 ef ef ef ef ef ef ef ef ef ef ef ef ef ef ef ef "
+          "06 00 00 00 00 00 00 00");
     CHECK(part(file, 1'536, 48) ==
           "cd cd cd cd cd cd cd cd cd cd cd cd cd cd cd cd "
           "01 00 00 00 00 00 00 00 02 00 00 00 00 00 00 00 "
@@ -64,7 +66,7 @@ TEST_CASE("a control file's parts lie at their places") {
           "05 00 00 00 00 00 00 00 2c 01 00 00 00 00 00 00");
     std::size_t others = 0;
     for (std::size_t i = 0; i < file.size(); ++i) {
-        bool const is_used = i < 56 || (i >= 512 && i < 544) || (i >= 1'024 && i < 1'048) ||
+        bool const is_used = i < 56 || (i >= 512 && i < 544) || (i >= 1'024 && i < 1'056) ||
                              (i >= 1'536 && i < 1'592) || (i >= 4'096 && i < 4'152) ||
                              (i >= 12'800 && i < 12'824) || (i >= 16'384 && i < 16'456);
         if (!is_used && file[i] != std::byte{0}) ++others;

@@ -174,6 +174,35 @@ TEMPLATE_TEST_CASE("deaths without a record between them begin no epoch and stor
     CHECK(site.epochs().size() == 1);
 }
 
+TEST_CASE("a repair is counted before the segment is changed, and nothing else is") {
+    Site<MemoryPlatform> const site;
+    {
+        Life<MemoryPlatform> life{site};
+        life.append("a");
+        life.close();
+    }
+    Life<MemoryPlatform>{site}.append("b");
+    CHECK(site.control().repairs == 0);
+    auto const before = content(site.directory().open_file("00000001.seg", Access::read));
+    unsigned changes = 0;
+    {
+        MemoryPlatform::StoreHook const hook{[&](std::byte const*, std::size_t) {
+            auto const now = content(site.directory().open_file("00000001.seg", Access::read));
+            if (now == before) return;
+            ++changes;
+            CHECK(site.control().repairs == 1);
+        }};
+        Life<MemoryPlatform> const repairs{site};
+    }
+    CHECK(changes > 0);
+    { Life<MemoryPlatform> const finds_nothing_to_repair{site}; }
+    CHECK(site.control().repairs == 1);
+    Life<MemoryPlatform>{site}.append("c");  // which replaces the control file
+    CHECK(site.control().repairs == 1);
+    { Life<MemoryPlatform> const repairs{site}; }
+    CHECK(site.control().repairs == 2);
+}
+
 TEMPLATE_TEST_CASE("each death with a record begins an epoch, and all of them are kept", "",
                    BOTH_PLATFORMS) {
     Site<TestType> const site;

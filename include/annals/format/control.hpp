@@ -20,6 +20,7 @@ namespace annals::inline v1::format {
 ///  512        CleanMark: zeros while a writer is at work
 ///  1024       64 bits: the ordinal of the segment whose sync is under way, or 0
 ///  1032       the boot id of an opening that has set it before there was a writer of its life
+///  1048       64 bits: how often an opening has begun to repair a segment
 ///  1536       WriterIdentity
 ///  4096       Watermark, slot 0         one is overwritten only after the other was synced,
 ///  8192       Watermark, slot 1         and each has a page of its own
@@ -31,6 +32,7 @@ namespace annals::inline v1::format {
 inline constexpr std::uint64_t clean_mark_place = 1 * sector_bytes;
 inline constexpr std::uint64_t syncing_mark_place = 2 * sector_bytes;
 inline constexpr std::uint64_t syncing_boot_place = syncing_mark_place + 8;
+inline constexpr std::uint64_t repairs_place = syncing_boot_place + 16;
 inline constexpr std::uint64_t writer_place = 3 * sector_bytes;
 inline constexpr std::uint64_t watermark_places[2] = {1 * page_bytes, 2 * page_bytes};
 inline constexpr std::uint64_t beginning_places[2] = {3 * page_bytes,
@@ -137,6 +139,7 @@ struct Control {
     std::optional<CleanMark> clean{};
     std::uint64_t syncing = 0;
     std::array<std::byte, 16> syncing_boot{};
+    std::uint64_t repairs = 0;
     std::optional<WriterIdentity> writer{};
     std::optional<Watermark> watermark{};
     std::optional<Beginning> beginning{};
@@ -163,6 +166,7 @@ struct Control {
     if (control.clean) put(clean_mark_place, checked(*control.clean));
     put(syncing_mark_place, control.syncing);
     put(syncing_boot_place, control.syncing_boot);
+    put(repairs_place, control.repairs);
     if (control.writer) put(writer_place, checked(*control.writer));
     if (control.watermark) {
         put(watermark_places[control.watermark->sequence % 2], checked(*control.watermark));
@@ -239,6 +243,7 @@ struct Parts {
     control.syncing = detail::load<std::uint64_t>(file.data() + syncing_mark_place);
     control.syncing_boot =
         detail::load<decltype(control.syncing_boot)>(file.data() + syncing_boot_place);
+    control.repairs = detail::load<std::uint64_t>(file.data() + repairs_place);
     control.writer = parts.get<WriterIdentity>(writer_place, writer_part);
     control.watermark = parts.newer<Watermark>(watermark_places, watermark_part);
     control.beginning = parts.newer<Beginning>(beginning_places, beginning_part);

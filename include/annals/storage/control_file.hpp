@@ -87,6 +87,10 @@ public:
         set_syncing(ordinal);
     }
 
+    /// Before each repair of a segment: a reader that looks at it meanwhile must notice, also where
+    /// whoever repairs it is gone when the reader asks.
+    void set_repairs(std::uint64_t count) noexcept { put(format::repairs_place, count); }
+
     /// The segment is durable up to `extent`. The slot is changed only once the other was synced.
     void set_watermark(std::uint64_t ordinal, FileIdentity const& identity,
                        format::Extent extent) noexcept {

@@ -85,10 +85,12 @@ public:
     }
 
 private:
-    /// What changes whenever a writer begins or ends its life, or removes old segments.
+    /// What changes whenever a writer begins or ends its life, repairs what another left, or
+    /// removes old segments.
     struct Seen {
-        bool is_writer_alive = false;
+        bool is_writer_alive = false;  ///< after all the rest was read
         std::optional<format::WriterIdentity> writer{};
+        std::uint64_t repairs = 0;
         std::uint64_t epoch = 0;  ///< the newest
         std::optional<format::CleanMark> clean{};
         std::optional<format::Beginning> beginning{};
@@ -99,13 +101,15 @@ private:
     static constexpr unsigned most_tries = 100;
 
     [[nodiscard]] Seen look() const {
-        Seen seen{.is_writer_alive = attachment_->is_writer_alive()};
+        Seen seen;
         if (auto const control = this->control()) {
             seen.writer = control->writer;
+            seen.repairs = control->repairs;
             seen.epoch = control->epochs.empty() ? 0 : control->epochs.back().number;
             seen.clean = control->clean;
             seen.beginning = control->beginning;
         }
+        seen.is_writer_alive = attachment_->is_writer_alive();
         return seen;
     }
 
@@ -122,8 +126,8 @@ private:
 
     template <class Adopt>
     void find_changes(Seen const& now, Adopt const& adopt) {
-        bool const is_same_life =
-            now.is_writer_alive && seen_.is_writer_alive && now.writer == seen_.writer;
+        bool const is_same_life = now.is_writer_alive && seen_.is_writer_alive &&
+                                  now.writer == seen_.writer && now.repairs == seen_.repairs;
         if (!is_same_life || !find_new()) return find_all(adopt);
         if (now.beginning) segments_.begin_at(now.beginning->offset);
         std::vector<std::uint64_t> dropped;

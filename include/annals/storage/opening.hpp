@@ -316,6 +316,7 @@ private:
         std::uint64_t const stored_end = findings.end.place + format::frame_header_bytes;
         file.allocate(stored_end, Blocks::reserved);  // a copy may have holes
         auto mapping = file.map(Access::write);
+        writable_control().set_repairs(++opened_.control.repairs);
         std::uint64_t const salt = segment.info().salt;
         for (Gap const& gap : findings.gaps) store_void<P>(mapping.data(), salt, gap);
         bool const needs_seal = !findings.is_sealed && segment.limit() > findings.end.count;
