@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "turns.hpp"
 #include "world.hpp"
 
 using namespace annals;
@@ -327,6 +328,44 @@ TEST_CASE("a topic that can no longer be synced can still be removed") {
     CHECK(code_of([&] { log.remove_topic("t"); }) == Errc::ok);
     CHECK(log.topics().empty());
     CHECK(log.topic<std::string, int>("t").producer().send("k", 2).offset == Offset{0});
+}
+
+TEST_CASE("a topic that is removed meanwhile is no trouble to who flushes the log") {
+    for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+        CAPTURE(seed);
+        run_in_turns(seed, [&](Turns&, TurnPlatform machine) {
+            BasicLog<TurnPlatform> log{"log", {.keeper = false}, machine};
+            auto const kept = log.topic<std::string, int>("kept", {.sync = Sync::never});
+            auto const removed = log.topic<std::string, int>("removed", {.sync = Sync::never});
+            removed.producer().send("k", 1);
+            kept.producer().send("k", 1);
+            TurnThread remover{[&] { log.remove_topic("removed"); }};
+            CHECK(code_of([&] { log.flush(); }) == Errc::ok);
+            CHECK(kept.durable_offset() == Offset{1});
+        });
+    }
+}
+
+TEST_CASE("a change to a topic that is removed meanwhile does not reach the next of its name") {
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        CAPTURE(seed);
+        TurnPlatform machine;
+        bool is_mine = false;
+        Turns{seed, machine}.run([&] {
+            BasicLog<TurnPlatform> log{"log", {.keeper = false}, machine};
+            (void)log.topic<std::string, int>("t", {.sync = Sync::never});
+            TurnThread changer{[&] {
+                auto const change = [&] {
+                    (void)log.topic<std::string, int>("t", {.sync = Sync::always});
+                };
+                (void)code_of(change);
+            }};
+            log.remove_topic("t");
+            is_mine = code_of([&] { (void)log.topic<int, int>("t"); }) == Errc::ok;
+        });
+        MemoryLog log{"log", {}, machine};
+        if (is_mine) CHECK(code_of([&] { (void)log.topic<int, int>("t"); }) == Errc::ok);
+    }
 }
 
 // ---- the end

@@ -139,8 +139,14 @@ public:
             for (Entry const& entry : topics_) open.push_back(entry.topic);
         }
         for (TopicPtr const& topic : open) {
-            for (auto const& partition : topic->partitions()) partition->flush();
+            auto const error = detail::attempt([&] {
+                for (auto const& partition : topic->partitions()) partition->flush();
+            });
+            bool const may_be_removed = error && error->code() == Errc::closed;
+            if (error && !may_be_removed) detail::raise_again(*error);
         }
+        std::lock_guard const lock{mutex_};
+        require_open();  // else it was the topic that was closed
     }
 
     /// Ends all writing, makes it durable, and frees the lock. The first error is thrown when
@@ -332,7 +338,7 @@ private:
 
     void end_writing(TopicState<P>& topic, Error const& closed) {
         if (keeper_) keeper_->remove(topic.partitions());
-        topic.end_commits(closed);
+        topic.end_writing(closed);
         std::optional<Error> first;
         for (auto const& partition : topic.partitions()) {
             auto error = detail::attempt([&] { partition->close(closed); });

@@ -120,7 +120,8 @@ public:
     }
 
     [[nodiscard]] Positions<P> positions(std::string const& group) const {
-        return {log_, group, name_, meta_.topic_id, meta_.partitions};
+        format::TopicMeta const meta = this->meta();
+        return {log_, group, name_, meta.topic_id, meta.partitions};
     }
 
     [[nodiscard]] format::TopicMeta meta() const {
@@ -129,12 +130,13 @@ public:
     }
 
     /// Stores what `change(description)` makes of the description, where that differs, and lets it
-    /// hold for all handles.
+    /// hold for all handles. Throws where the writing has ended: the name may be another topic's.
     template <class Change>
     void change_meta(Change const& change) {
         std::lock_guard const lock{mutex_};
         format::TopicMeta const changed = change(meta_);
         if (changed == meta_) return;
+        if (ended_) detail::raise_again(*ended_);
         auto directory = this->directory();
         publish_bytes(directory, format::topic_meta_name, format::encode_topic_meta(changed));
         meta_ = changed;
@@ -154,13 +156,14 @@ public:
     void commit(Positions<P>& positions, std::vector<format::Position> changed) {
         process_.require(path());
         std::lock_guard const lock{mutex_};
-        if (commits_ended_) detail::raise_again(*commits_ended_);
+        if (ended_) detail::raise_again(*ended_);
         positions.commit(std::move(changed));
     }
 
-    void end_commits(Error const& why) {
+    /// From here on no commit and no change of the description.
+    void end_writing(Error const& why) {
         std::lock_guard const lock{mutex_};
-        if (!commits_ended_) commits_ended_ = why;
+        if (!ended_) ended_ = why;
     }
 
     [[nodiscard]] std::string path() const { return log_->path() + "/topics/" + name_; }
@@ -209,7 +212,7 @@ private:
     std::shared_ptr<Signal<P>> readers_;
     LiveGroups<P> live_groups_;
     mutable typename P::Mutex mutex_;  // of the description and of commits
-    std::optional<Error> commits_ended_;
+    std::optional<Error> ended_;
     format::TopicMeta meta_;
     std::vector<PartitionPtr> partitions_;
 };
