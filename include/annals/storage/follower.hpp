@@ -45,6 +45,7 @@ public:
         std::lock_guard const lock{mutex_};
         Seen const now = look();
         if (now == seen_ && !now.is_writer_alive) return;
+        if (is_about_to_begin(now)) return;
         auto const mark = durable();
         if (now != seen_ || may_go_on(now, mark)) find_changes(now, adopt);
         expect(mark);
@@ -111,6 +112,12 @@ private:
         }
         seen.is_writer_alive = attachment_->is_writer_alive();
         return seen;
+    }
+
+    /// Whether a writer has the log that has changed nothing yet. What one makes of what another
+    /// left must not be forgotten until it has.
+    [[nodiscard]] bool is_about_to_begin(Seen now) const {
+        return std::exchange(now.is_writer_alive, false) && now == seen_;
     }
 
     /// Whether something can lie behind the last segment: where its writer has sealed it, or a
