@@ -4,12 +4,15 @@
 #include <annals/storage/writer.hpp>
 
 #include <cerrno>
+#include <chrono>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "catch.hpp"
 #include "storage/lives.hpp"
+#include "turns.hpp"
 
 using namespace annals;
 using namespace annals::test;
@@ -187,6 +190,74 @@ TEST_CASE("a second failure, of the new file, is mended in the same way") {
     CHECK(after_power_loss(d.ground) == "0=a 1=b 2=c 3=d 4=e 5=f");
     d.life.close();
     CHECK(MemoryLife{d.ground}.text() == "0=a 1=b 2=c 3=d 4=e 5=f");
+}
+
+namespace {
+
+using TurnLog = BasicLog<TurnPlatform>;
+
+/// Two values, the second of which takes its time where it is written into its claim.
+struct SlowValues {
+    struct Iterator {
+        SlowValues const* values;
+        int index;
+
+        std::string_view operator*() const {
+            if (index == 1 && ++values->reads == 2) {
+                values->is_claimed = true;
+                for (int i = 0; i < 200; ++i) Turns::let_others();
+                values->is_claimed = false;
+            }
+            return index == 0 ? "first" : "second";
+        }
+        Iterator& operator++() {
+            ++index;
+            return *this;
+        }
+        bool operator==(Iterator const&) const = default;
+    };
+
+    [[nodiscard]] Iterator begin() const { return {this, 0}; }
+    [[nodiscard]] Iterator end() const { return {this, 2}; }
+
+    mutable int reads = 0;
+    mutable bool is_claimed = false;
+};
+
+/// Whether a sync failed while a claim in an older segment was open.
+bool fails_beside_an_older_claim(TurnPlatform machine) {
+    TurnLog log{"log", {.segment_bytes = small_segment}, machine};
+    auto topic = log.topic<std::string, std::string>(
+        "t", {.sync = Sync::interval, .sync_interval = std::chrono::microseconds{50}});
+    SlowValues const slow;
+    TurnThread sender{[&] { topic.producer().send_batch("k", slow); }};
+    while (!slow.is_claimed && slow.reads < 2) Turns::let_others();
+    for (int i = 0; i < 10; ++i) topic.producer().send("k", std::string(8000, 'L'));
+    machine.fail_next(Operation::sync, EIO);
+    for (int i = 0; i < 40; ++i) Turns::let_others();
+    bool const has_failed = !machine.has_failures() && slow.is_claimed;
+    machine.clear_failures();
+    auto const last = topic.producer().send("k", "last");
+    sender.join();
+    CHECK(last.offset == Offset{12});
+    CHECK(topic.end_offset() == Offset{13});
+    std::uint64_t count = 0;
+    for (auto const& record : topic.replay()) CHECK(record.offset() == Offset{count++});
+    CHECK(count == 13);
+    return has_failed;
+}
+
+}  // namespace
+
+TEST_CASE("moving on waits for the claims that stand in older segments, too") {
+    unsigned failures = 0;
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        CAPTURE(seed);
+        run_in_turns(seed, [&](Turns&, TurnPlatform machine) {
+            if (fails_beside_an_older_claim(machine)) ++failures;
+        });
+    }
+    CHECK(failures > 10);
 }
 
 TEST_CASE("readers that stand in the old file go on in the new one") {

@@ -109,6 +109,14 @@ template <Platform P>
     return {wanted, end};
 }
 
+/// What is told of a copy that was made in a living log.
+template <Platform P>
+[[nodiscard]] Error incident_of(Segment<P> const& copy) {
+    return {Errc::sync_failed, "a sync failed; the records from offset " +
+                                   std::to_string(copy.base()) + " on were copied to a new file, " +
+                                   copy.path() + ", and the log goes on there"};
+}
+
 /// Nothing is written any more to what lies before `next`; what was replaced is not needed, but
 /// stays mapped for whoever reads in it still.
 template <Platform P>

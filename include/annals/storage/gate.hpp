@@ -139,7 +139,7 @@ private:
                                                 Blocks blocks) {
         SegmentPtr const last = segments_.last();
         SegmentInfo const info{
-            .ordinal = spare.next_ordinal(),
+            .ordinal = spare.take_ordinal(),
             .capacity = last ? last->info().capacity : first_capacity(segment_bytes),
             .base_offset = opened_.end,
             .epoch = epochs().back().number,
@@ -150,7 +150,7 @@ private:
         } else {
             made.info = files_->create_active(info, blocks, [](auto&, auto&) {});
         }
-        spare.used_ordinal(made.info.ordinal);
+        spare.used_ordinal();
         return made;
     }
 

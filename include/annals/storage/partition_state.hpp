@@ -88,7 +88,7 @@ public:
         if (!context.has_keeper) retain_where_due();
         Sync const sync = settings_->sync.load(std::memory_order_relaxed);
         if (sync == Sync::always) [[unlikely]] {
-            wait_published(end);
+            writer_->wait_published(end);
             auto const error = detail::attempt([&] { writer_->make_durable(end); });
             // Durable is durable, whatever went wrong behind it.
             if (error && durable() < end) raise_sync_failed(*error);
@@ -140,19 +140,13 @@ public:
             return published_end();
         }
         std::uint64_t const claimed = writer_->claimed_end();
-        wait_published(claimed);
+        writer_->wait_published(claimed);
         return claimed;
     }
 
     /// Behind all claims that stand, published or not.
     [[nodiscard]] std::uint64_t claimed_end() {
         return writer_ ? writer_->claimed_end() : published_end();
-    }
-
-    void wait_published(std::uint64_t offset) {
-        for (unsigned attempt = 0; published_end() < offset; ++attempt) {
-            platform().relax(attempt);
-        }
     }
 
     [[nodiscard]] std::uint64_t durable() const {
@@ -163,7 +157,7 @@ public:
     /// Makes durable whatever was sent before the call. Throws `sync_failed`; `read_only`.
     void flush() {
         std::uint64_t const end = writer().claimed_end();
-        wait_published(end);
+        writer_->wait_published(end);
         writer_->make_durable(end);
     }
 
@@ -279,7 +273,7 @@ public:
             is_closed_.store(true, std::memory_order_seq_cst);
             readers_->notify();
         }};
-        writer_->close(closed, [&](std::uint64_t end) { wait_published(end); });
+        writer_->close(closed);
     }
 
     /// Whether nothing more will be published through this process's log.
@@ -342,19 +336,11 @@ private:
     }
 
     [[nodiscard]] std::uint64_t find_published_end() {
-        SegmentPtr segment = segments_.first_unfinished();
-        if (!segment) return segments_.beginning();
-        for (;;) {
-            Extent const extent = segment->advance_published();
-            if (!segment->is_finished()) return segment->base() + extent.count;
-            // Recovery may have shut out a segment that a reader has listed already.
-            if (follower_) segments_.drop_between(segment->ordinal(), segment->successor());
-            SegmentPtr next = segments_.next(segment->ordinal());
-            // A copied directory may say that it begins behind what was copied of it.
-            std::uint64_t const end = segment->base() + std::min(extent.count, segment->limit());
-            if (!next) return std::max(end, segments_.beginning());
-            segment = std::move(next);
-        }
+        if (!follower_) return segments_.find_published_end();
+        // Recovery may have shut out a segment that a reader has listed already.
+        return segments_.find_published_end([&](Segment<P> const& segment) {
+            segments_.drop_between(segment.ordinal(), segment.successor());
+        });
     }
 
     /// How far somebody has looked.

@@ -136,6 +136,27 @@ public:
         return segments_[unfinished_];
     }
 
+    /// Looks how far everything is published: the offset behind that. `on_finished(segment)` is
+    /// called for each segment that it goes on from.
+    template <class OnFinished>
+    [[nodiscard]] std::uint64_t find_published_end(OnFinished const& on_finished) const {
+        SegmentPtr segment = first_unfinished();
+        if (!segment) return beginning();
+        for (;;) {
+            format::Extent const extent = segment->advance_published();
+            if (!segment->is_finished()) return segment->base() + extent.count;
+            on_finished(*segment);
+            SegmentPtr following = next(segment->ordinal());
+            // A copied directory may say that it begins behind what was copied of it.
+            std::uint64_t const end = segment->base() + std::min(extent.count, segment->limit());
+            if (!following) return std::max(end, beginning());
+            segment = std::move(following);
+        }
+    }
+    [[nodiscard]] std::uint64_t find_published_end() const {
+        return find_published_end([](Segment<P> const&) {});
+    }
+
 private:
     /// Ends what lies before `copy` at its base.
     std::vector<SegmentPtr> supersede(SegmentPtr const& copy) {

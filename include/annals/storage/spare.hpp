@@ -83,18 +83,19 @@ public:
         return spare_ ? spare_->ordinal : next_ordinal_;
     }
 
-    /// An ordinal for a segment that is not made in advance; the spare, whose ordinal is lower,
-    /// goes.
-    [[nodiscard]] std::uint64_t next_ordinal() {
+    /// An ordinal for a segment that is not made in advance, which no spare gets; the spare that is
+    /// there goes. The same until `used_ordinal`: what a failure has left is replaced.
+    [[nodiscard]] std::uint64_t take_ordinal() {
         std::lock_guard const turn{making_};
         if (spare_) discard();
-        return next_ordinal_;
+        std::lock_guard const lock{mutex_};
+        if (!taken_) taken_ = next_ordinal_++;
+        return *taken_;
     }
 
-    void used_ordinal(std::uint64_t ordinal) noexcept {
-        std::lock_guard const turn{making_};
+    void used_ordinal() noexcept {
         std::lock_guard const lock{mutex_};
-        next_ordinal_ = std::max(next_ordinal_, ordinal + 1);
+        taken_.reset();
     }
 
 private:
@@ -141,6 +142,7 @@ private:
     std::optional<SegmentInfo> spare_;
     bool may_have_holes_;  ///< an earlier life made it, and it may have been copied since
     std::uint64_t next_ordinal_;
+    std::optional<std::uint64_t> taken_;
     std::optional<WritableSegment<P>> opened_;
     std::uint64_t prepared_ = 0;
     typename P::template Atomic<bool> is_in_use_{false};  ///< or about to be

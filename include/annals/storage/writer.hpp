@@ -83,6 +83,13 @@ public:
         return tail ? tail->base() + tail->claimed(context_->platform).count : gate_.end();
     }
 
+    /// Waits for the owners of all claims below `offset`.
+    void wait_published(std::uint64_t offset) const {
+        for (unsigned attempt = 0; segments_.find_published_end() < offset; ++attempt) {
+            context_->platform.relax(attempt);
+        }
+    }
+
     /// Whether anything was claimed in this life.
     [[nodiscard]] bool has_begun() const noexcept {
         return tail_.load(std::memory_order_seq_cst) != nullptr;
@@ -198,11 +205,9 @@ public:
         cross_active();
     }
 
-    /// Ends this writing life: no more claims, all of it durable, and the control file says so.
-    /// `wait_published(offset)` waits for the claims that stand. Throws what must not be swallowed;
-    /// then the partition counts as not closed. Call it once.
-    template <class Wait>
-    void close(Error const& closed, Wait const& wait_published) {
+    /// Ends this writing life: waits for the claims that stand, makes all durable, and says so in the
+    /// control file; where it throws, the partition counts as not closed. Call it once.
+    void close(Error const& closed) {
         refuse(closed);
         if (!has_begun()) return;
         wait_published(claimed_end());
@@ -338,9 +343,7 @@ private:
         Tail<P>& lost = *tail_.load(std::memory_order_relaxed);
         Segment<P>& old = lost.segment();
         Extent const end = lost.parked(context_->platform);
-        for (unsigned attempt = 0; old.advance_published().count < end.count; ++attempt) {
-            context_->platform.relax(attempt);
-        }
+        wait_published(old.base() + end.count);
         if (!copied_) copied_ = copy_doubtful(old, old.base() + end.count);
         auto next = std::make_shared<Segment<P>>(files_, copied_->info);
         next->start_writing(copied_->end);
@@ -351,15 +354,12 @@ private:
         tail_.store(&tail, std::memory_order_seq_cst);
         copied_.reset();
         let_go(*files_, segments_, *next, replaced);
-        incident_ = Error{Errc::sync_failed, "a sync failed; the records from offset " +
-                                                 std::to_string(next->base()) +
-                                                 " on were copied to a new file, " + next->path() +
-                                                 ", and the log goes on there"};
+        incident_ = incident_of(*next);
         has_incident_.store(true, std::memory_order_relaxed);
     }
 
     [[nodiscard]] CopiedTail copy_doubtful(Segment<P> const& old, std::uint64_t end) {
-        SegmentInfo const info{.ordinal = spare_.next_ordinal(),
+        SegmentInfo const info{.ordinal = spare_.take_ordinal(),
                                .capacity = old.info().capacity,
                                .epoch = old.info().epoch,
                                .predecessor = old.ordinal()};
@@ -373,7 +373,7 @@ private:
             if (error->code() == Errc::corrupt) refusal_ = error;
             detail::raise_again(*error);
         }
-        spare_.used_ordinal(copied.info.ordinal);
+        spare_.used_ordinal();
         return copied;
     }
 
