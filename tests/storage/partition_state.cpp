@@ -305,3 +305,24 @@ TEST_CASE("a send that races with close has returned and is kept, or throws clos
         CHECK(found.end == all.size());
     }
 }
+
+// ---- a reader that is overtaken
+
+TEST_CASE("whoever finds files removed under it looks again, as often as it takes") {
+    Ground ground;
+    MemoryLife life{ground};
+    life.append("a");
+    unsigned looks = 0;
+    auto const found = life.state().find_again([&] {
+        if (++looks < 20) detail::raise(Errc::not_found, "removed meanwhile");
+        return looks;
+    });
+    CHECK(found == 20);
+}
+
+TEST_CASE("whoever finds nothing again and again is told in the end") {
+    Ground ground;
+    MemoryLife life{ground};
+    auto const find = []() -> int { detail::raise(Errc::not_found, "never there"); };
+    CHECK(code_of([&] { (void)life.state().find_again(find); }) == Errc::not_found);
+}

@@ -176,7 +176,7 @@ public:
     /// later now, or another writer has recovered it. Throws `closed` where the topic was removed.
     template <class Find>
     [[nodiscard]] auto find_again(Find const& find) -> decltype(find()) {
-        constexpr unsigned most_tries = 3;
+        constexpr unsigned most_tries = 100;
         for (unsigned tries = 1;; ++tries) {
             decltype(find()) found{};
             auto const error = detail::attempt([&] { found = find(); });
@@ -184,6 +184,7 @@ public:
             bool const is_vanished = error->code() == Errc::not_found;
             if (is_vanished || error->code() == Errc::corrupt) refresh();
             if (!is_vanished || tries == most_tries) detail::raise_again(*error);
+            platform().relax(tries);
         }
     }
 
