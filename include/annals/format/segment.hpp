@@ -133,11 +133,27 @@ struct FrameAt {
     return frame;
 }
 
-/// For walks over headers alone: asks for the memory of one that is some frames off, as if all of
-/// them were as long as this one.
-inline void prefetch_behind(Bytes segment, FrameAt const& frame) noexcept {
+/// Where a frame lies that is some frames off, were all of them as long as this one.
+[[nodiscard]] inline std::byte const* some_frames_behind(Bytes segment,
+                                                         FrameAt const& frame) noexcept {
     constexpr std::uint64_t frames = 16;
-    __builtin_prefetch(segment.data() + frame.place + frames * (frame.end - frame.place));
+    return segment.data() + frame.place + frames * (frame.end - frame.place);
+}
+
+/// For walks over headers alone: asks for the memory of one to come.
+inline void prefetch_behind(Bytes segment, FrameAt const& frame) noexcept {
+    __builtin_prefetch(some_frames_behind(segment, frame));
+}
+
+/// For walks over keys: asks for all of a frame to come, if it is small. In large ones the processor
+/// foresees by itself what is read, and for keys alone asking for more would be a waste.
+inline void prefetch_small_behind(Bytes segment, FrameAt const& frame) noexcept {
+    constexpr std::uint64_t line = 64;
+    constexpr std::uint64_t most = 4 * line;
+    std::uint64_t const length = frame.end - frame.place;
+    if (length > most) return;
+    std::byte const* const ahead = some_frames_behind(segment, frame);
+    for (std::uint64_t at = 0; at < length; at += line) __builtin_prefetch(ahead + at);
 }
 
 [[nodiscard, gnu::always_inline]] inline bool has_number(Bytes segment, FrameAt const& frame,
