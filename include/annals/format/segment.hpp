@@ -145,8 +145,8 @@ inline void prefetch_behind(Bytes segment, FrameAt const& frame) noexcept {
     __builtin_prefetch(some_frames_behind(segment, frame));
 }
 
-/// For walks over keys: asks for all of a frame to come, if it is small. In large ones the processor
-/// foresees by itself what is read, and for keys alone asking for more would be a waste.
+/// For walks over keys: asks for all of a frame to come, if it is small. In large ones the
+/// processor foresees by itself what is read, and for keys alone asking for more would be a waste.
 inline void prefetch_small_behind(Bytes segment, FrameAt const& frame) noexcept {
     constexpr std::uint64_t line = 64;
     constexpr std::uint64_t most = 4 * line;
