@@ -2,8 +2,6 @@
 // The names of types as they are stored with a topic: equal whichever compiler built the program.
 #pragma once
 
-#include <cxxabi.h>
-
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
@@ -12,6 +10,11 @@
 #include <typeinfo>
 
 #include <annals/config.hpp>
+
+// As <cxxabi.h> declares it, together with much that nobody here needs.
+namespace __cxxabiv1 {
+extern "C" char* __cxa_demangle(char const*, char*, std::size_t*, int*);
+}
 
 namespace annals::inline v1 {
 
@@ -39,7 +42,7 @@ concept HasTypeName = requires {
 inline std::string qualified_name(std::type_info const& type) {
     int status = 0;
     std::unique_ptr<char, void (*)(void*)> const text{
-        abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free};
+        __cxxabiv1::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free};
     std::string name{status == 0 ? text.get() : type.name()};
     // Demanglers disagree about the blank in `> >`, compilers about ABI tags around local types.
     for (std::size_t at = 0; (at = name.find("> >", at)) != std::string::npos;) {

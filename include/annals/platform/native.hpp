@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -141,9 +140,9 @@ inline NativeDirectory NativePlatform::open_directory(std::string const& path,
 
 inline std::uint64_t NativePlatform::random() const {
     std::uint64_t value = 0;
-    auto const count =
-        detail::retry_interrupted([&] { return ::getrandom(&value, sizeof value, 0); });
-    if (count != sizeof value) detail::raise_system("no random number", "getrandom", errno);
+    if (::getentropy(&value, sizeof value) != 0) {
+        detail::raise_system("no random number", "getentropy", errno);
+    }
     return value;
 }
 

@@ -5,7 +5,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -59,7 +59,7 @@ private:
     void replace_in_child() noexcept {
         for (int const number : numbers_) {
             ::close(number);
-            int const nothing = ::eventfd(0, EFD_CLOEXEC);
+            int const nothing = ::memfd_create("nothing", MFD_CLOEXEC);
             if (nothing < 0 || nothing == number) continue;
             ::dup3(nothing, number, O_CLOEXEC);
             ::close(nothing);
