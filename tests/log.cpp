@@ -370,6 +370,42 @@ TEST_CASE("a change to a topic that is removed meanwhile does not reach the next
 
 // ---- the end
 
+namespace {
+
+/// A topic whose log could not be closed properly: the lock is free, two of three records in doubt.
+auto topic_of_failed_close(World<MemoryPlatform>& world) {
+    auto log = world.open();
+    auto topic = log.topic<std::string, int>("t");
+    topic.producer().send("k", 0);
+    log.flush();
+    topic.producer().send("k", 1);
+    topic.producer().send("k", 2);
+    world.machine.platform.fail_next(Operation::sync, EIO);
+    CHECK(code_of([&] { log.close(); }) == Errc::sync_failed);
+    return topic;
+}
+
+}  // namespace
+
+TEST_CASE("handles of a log that could not be closed keep their hands off the next writer's") {
+    World<MemoryPlatform> world;
+    auto stale = topic_of_failed_close(world);
+    auto consumer = stale.consumer();
+    auto log = world.open();
+    auto topic = log.topic<std::string, int>("t");
+    for (int i = 3; i < 10; ++i) topic.producer().send("k", i);
+    log.flush();
+    world.machine.platform.advance(2s);
+    CHECK(code_of([&] { stale.flush(); }) == Errc::closed);
+    CHECK(code_of([&] { (void)stale.delete_records_before(0, Offset{2}); }) == Errc::closed);
+    CHECK(consumer.poll(0s).size() == 3);
+    topic.producer().send("k", 10);
+    log.close();
+    auto again = world.open();
+    auto const found = values_of(again.topic<std::string, int>("t").replay());
+    CHECK(found == std::vector{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10});
+}
+
 TEMPLATE_TEST_CASE("closing ends all writing, and what was obtained stays readable", "",
                    NativePlatform, MemoryPlatform) {
     World<TestType> world;

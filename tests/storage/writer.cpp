@@ -728,3 +728,38 @@ TEST_CASE("timestamps come from the sender, or the clock that the topic chose") 
     for (auto const& record : topic.replay()) found.push_back(record.timestamp());
     CHECK(found == std::vector{time, given});
 }
+
+TEST_CASE("a segment that retention may drop in the midst of a roll stays until it is sealed") {
+    using P = MemoryPlatform;
+    Ground ground;
+    auto const files = ground.files();
+    auto settings = std::make_shared<storage::TopicSettings<P>>();
+    settings->sync = Sync::never;
+    auto const context =
+        std::make_shared<storage::WriterContext<P>>(files->platform(), 32 * mib, true);
+    auto const state = std::make_shared<storage::PartitionState<P>>(
+        files, context, settings, std::make_shared<storage::Signal<P>>(files->platform()),
+        AfterDeath::detect);
+    BasicPartition<P> partition{state, Access::write};
+    // The partition's own cannot be reached from here; this one does the same.
+    auto& segments = const_cast<storage::SegmentList<P>&>(state->segments());
+    storage::Retention<P> retention{*files, segments, *settings, state->writer()};
+
+    partition.append({}, as_bytes(std::string_view{"a"}));
+    CHECK(state->delete_before(1) == 1);
+    state->writer().end_segment();
+    std::weak_ptr<storage::Segment<P>> empty;
+    unsigned activations = 0;
+    {
+        P::StoreHook const hook{[&](std::byte const*, std::size_t size) {
+            if (size != sizeof(format::Activation)) return;
+            // The first successor is too small for the record, and is rolled again at once.
+            if (++activations == 1) empty = segments.last();
+            if (activations == 2) std::thread{[&] { retention.keep(1); }}.join();
+            if (activations == 2) CHECK_FALSE(empty.expired());
+        }};
+        partition.append({}, as_bytes(std::string(3 * mib, 'x')));
+    }
+    CHECK(activations == 2);
+    CHECK(state->end() == 2);
+}

@@ -42,6 +42,7 @@ public:
     /// The gate is open: from here on `control` tells recovery how far the log was durable.
     void begin(ControlFile<P> control, SegmentPtr first, std::uint64_t durable) {
         std::lock_guard const lock{mutex_};
+        repairs_ = control.contents().repairs;
         control_.emplace(std::move(control));
         unsynced_ = std::move(first);
         durable_.store(durable, std::memory_order_release);
@@ -63,6 +64,7 @@ public:
     /// sealed where that is null. False: there was none.
     bool complete_before(SegmentPtr const& active) {
         std::lock_guard const lock{mutex_};
+        if (ended_) return false;
         SegmentPtr const before = unsynced_;
         sync_segments(active);
         return unsynced_ != before;
@@ -72,7 +74,7 @@ public:
     /// piece of the first of them, or completes that. False: there was nothing to do.
     bool complete_step_before(SegmentPtr const& active) {
         std::lock_guard const lock{mutex_};
-        if (!unsynced_ || unsynced_ == active || is_poisoned()) return false;
+        if (!unsynced_ || unsynced_ == active || is_poisoned() || ended_) return false;
         if (unsynced_->is_writing() && write_piece(*unsynced_)) return true;
         SegmentPtr const before = unsynced_;
         sync_segments(segments_.next(before->ordinal()));
@@ -83,7 +85,7 @@ public:
     /// by too many dirty pages, finds it all at once. For the keeper.
     void start_writeback() {
         std::lock_guard const lock{mutex_};
-        if (!unsynced_ || !unsynced_->is_writing() || is_poisoned()) return;
+        if (!unsynced_ || !unsynced_->is_writing() || is_poisoned() || ended_) return;
         if (unsynced_->is_finished()) return;  // what was rolled is written piece by piece
         // Of a large page that is still stored to, each part would cost its sender an interrupt.
         auto const [begin, length] = release_published(*unsynced_, writeback_stride, large_page);
@@ -115,7 +117,15 @@ public:
     /// Makes the watermark durable, so that the other slot may be used. Nobody waits for this.
     void sync_control() {
         std::lock_guard const lock{mutex_};
-        if (control_) store_control();
+        if (control_ && !ended_) store_control();
+    }
+
+    /// The writing life is over, whatever is in doubt: no file is touched any more, and whoever
+    /// would sync gets `why`.
+    void end(Error const& why) {
+        std::lock_guard const lock{mutex_};
+        ended_ = why;
+        is_poisoned_.store(false, std::memory_order_release);
     }
 
     /// Whether a sync has failed and what it left in doubt was not moved to another file yet.
@@ -127,6 +137,8 @@ public:
     void move_to(SegmentPtr copy) noexcept {
         std::lock_guard const lock{mutex_};
         format::Extent const extent = copy->published();
+        // A try that failed may have been named, and have readers, before this one replaced it.
+        control_->set_repairs(++repairs_);
         control_->set_watermark(copy->ordinal(), copy->identity(), extent);
         control_->set_syncing(0);
         durable_.store(copy->base() + extent.count, std::memory_order_release);
@@ -196,7 +208,9 @@ private:
     }
 
     void sync_segments(SegmentPtr const& stop) {
+        if (ended_) detail::raise_again(*ended_);
         if (is_poisoned()) detail::raise_again(*last_failure_);
+        if (is_control_detached_) attach_control();
         while (unsynced_ && unsynced_ != stop) {
             if (unsynced_->is_writing()) {
                 if (!sync_segment(*unsynced_)) return;
@@ -241,10 +255,20 @@ private:
             is_control_lost_ = detail::attempt([&] { control_->sync(); }).has_value();
         if (!is_control_lost_) return;
         auto directory = files_->directory();
-        format::Control const contents = control_->contents();
-        replace_control(directory, files_->platform(), contents);
-        control_.emplace(directory, contents);
+        auto const error = detail::attempt(
+            [&] { replace_control(directory, files_->platform(), control_->contents()); });
+        // Where that failed, the new one may have the name all the same.
+        is_control_detached_ = true;
+        attach_control();
+        if (error) detail::raise_again(*error);
         is_control_lost_ = false;
+    }
+
+    /// The marks must be in the file that recovery will find.
+    void attach_control() {
+        ControlFile<P> named{files_->directory(), control_->contents()};
+        control_.emplace(std::move(named));
+        is_control_detached_ = false;
     }
 
     void complete(Segment<P>& segment) {
@@ -264,10 +288,13 @@ private:
     GroupCommit<P> group_;
     mutable typename P::Mutex mutex_;  // of what follows, and of the syncs themselves
     std::optional<ControlFile<P>> control_;
+    std::uint64_t repairs_ = 0;  ///< as the control file counts them
     SegmentPtr unsynced_;
     Progress released_;  // pages taken out of the mapping
     Progress written_;   // pieces of what was rolled
     bool is_control_lost_ = false;
+    bool is_control_detached_ = false;  ///< maybe of another file than the one that has the name
+    std::optional<Error> ended_;
     std::optional<Error> last_failure_;
     std::uint64_t safe_ = 0;  // what was durable when it happened
     typename P::template Atomic<std::uint64_t> failures_{0};

@@ -119,6 +119,16 @@ void publish_bytes(Directory& directory, std::string_view name, Bytes bytes) {
     publish_file(directory, name, [&](auto& file) { file.write_at(0, bytes); });
 }
 
+/// Publishes `bytes` in place of `old`. Where that throws, the new file may have its name already,
+/// so `old` is put back, as far as that can be done.
+template <PlatformDirectory Directory>
+void publish_change(Directory& directory, std::string_view name, Bytes bytes, Bytes old) {
+    auto const error = detail::attempt([&] { publish_bytes(directory, name, bytes); });
+    if (!error) return;
+    (void)detail::attempt([&] { publish_bytes(directory, name, old); });
+    detail::raise_again(*error);
+}
+
 /// Removes unfinished files of an earlier writer.
 template <PlatformDirectory Directory>
 void sweep_unfinished(Directory& directory) {

@@ -80,7 +80,7 @@ public:
             last->start_writing(*opened_.resume);
             return {last, *opened_.resume, std::move(control), opened_.durable};
         }
-        SegmentPtr const first = begin_segment(spare, segment_bytes, blocks);
+        SegmentPtr const first = begin_segment(spare, segment_bytes, blocks, control);
         if (!opened_.copy_from) return {first, first_->end, std::move(control), opened_.durable};
         control.set_syncing(0);  // what it warned of is in a new file
         return {first, first_->end, std::move(control), opened_.end};
@@ -127,8 +127,13 @@ private:
     /// The first segment of the partition, or of the epoch. Where it was made but could not be
     /// opened, the next try goes on with it: a second one would contradict it.
     [[nodiscard]] SegmentPtr begin_segment(Spare<P>& spare, std::uint64_t segment_bytes,
-                                           Blocks blocks) {
-        if (!first_) first_ = make_first_segment(spare, segment_bytes, blocks);
+                                           Blocks blocks, ControlFile<P>& control) {
+        if (!first_) {
+            bool const has_failed = std::exchange(has_tried_, true);
+            first_ = make_first_segment(spare, segment_bytes, blocks);
+            // What failed may have had its name, and readers, before it was replaced.
+            if (has_failed) control.set_repairs(++opened_.control.repairs);
+        }
         auto segment = std::make_shared<Segment<P>>(files_, first_->info);
         segment->start_writing(first_->end);
         return segment;
@@ -159,6 +164,7 @@ private:
     OpenedPartition<P> opened_;
     bool was_closed_;
     bool began_epoch_ = false;
+    bool has_tried_ = false;
     std::optional<CopiedTail> first_;
 };
 

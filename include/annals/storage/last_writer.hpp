@@ -112,8 +112,8 @@ template <Platform P>
         is_cache_its = is_cache_its || last.death == Death::of_process;
     }
     bool const is_marked_here = boot != BootId{} && last.control.syncing_boot == boot;
-    bool const may_warn = is_cache_its || (is_marked_here && last.death != Death::none);
-    last.is_suspect = last.control.syncing != 0 && may_warn;
+    // A mark beside a clean one is an opening's, whose sync of a segment has failed.
+    last.is_suspect = last.control.syncing != 0 && (is_cache_its || is_marked_here);
     return last;
 }
 

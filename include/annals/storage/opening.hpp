@@ -143,6 +143,7 @@ private:
     /// before. What it calls durable must be there, and of what is behind, what is good counts.
     void distrust_clean_mark() {
         last_.death = Death::of_power;
+        opened_.control.clean.reset();
         opened_.report.ending = last_.ending();
         note("something lies behind the end at which it was closed: kept as far as it is good");
     }
@@ -294,6 +295,9 @@ private:
             if (is_named) from = segment->base() + last_.watermark->count;
         }
         opened_.copy_from = opened_.durable = std::min(from, opened_.end);
+        // However it was closed: nothing goes on before the copy is there.
+        opened_.resume.reset();
+        opened_.control.clean.reset();
         // Whoever opens before the copy is there must not trust the page cache either.
         opened_.control.syncing = incomplete_.front().first->ordinal();
         opened_.control.syncing_boot = files_->platform().boot_id();

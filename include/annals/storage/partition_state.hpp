@@ -270,6 +270,7 @@ public:
         if (!writer_) return;
         retention_->end();
         Rollback const let_go{[&] {
+            writer_->end();
             (void)writer_->spare().close();
             is_closed_.store(true, std::memory_order_seq_cst);
             readers_->notify();

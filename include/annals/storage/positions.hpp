@@ -53,7 +53,8 @@ public:
         auto directory = groups.make_directory(group_);
         if (!is_group_durable_) groups.sync();
         is_group_durable_ = true;
-        publish_bytes(directory, topic_, format::encode_positions(topic_id_, changed));
+        publish_change(directory, topic_, format::encode_positions(topic_id_, changed),
+                       format::encode_positions(topic_id_, positions_));
         positions_ = std::move(changed);
     }
 

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// What a background thread finds when it visits a partition.
+// What a background thread finds when it visits a partition, and how that is told.
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include <annals/config.hpp>
 #include <annals/error.hpp>
+#include <annals/platform/platform.hpp>
 
 namespace annals::inline v1::storage {
 
@@ -43,6 +45,27 @@ public:
 
 private:
     std::string told_;
+};
+
+/// Something that happened, until somebody takes it to tell it. Any thread may call it.
+template <Platform P>
+class Incident {
+public:
+    void set(Error what) {
+        std::lock_guard const lock{mutex_};
+        what_ = std::move(what);
+        is_there_.store(true, std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::optional<Error> take() {
+        if (!is_there_.exchange(false, std::memory_order_relaxed)) return std::nullopt;
+        std::lock_guard const lock{mutex_};
+        return std::exchange(what_, std::nullopt);
+    }
+
+private:
+    typename P::Mutex mutex_;
+    std::optional<Error> what_;
+    typename P::template Atomic<bool> is_there_{false};
 };
 
 }  // namespace annals::inline v1::storage

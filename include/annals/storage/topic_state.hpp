@@ -135,10 +135,13 @@ public:
     void change_meta(Change const& change) {
         std::lock_guard const lock{mutex_};
         format::TopicMeta const changed = change(meta_);
-        if (changed == meta_) return;
+        if (changed == meta_ && is_meta_stored_) return;
         if (ended_) detail::raise_again(*ended_);
         auto directory = this->directory();
-        publish_bytes(directory, format::topic_meta_name, format::encode_topic_meta(changed));
+        is_meta_stored_ = false;
+        publish_change(directory, format::topic_meta_name, format::encode_topic_meta(changed),
+                       format::encode_topic_meta(meta_));
+        is_meta_stored_ = true;
         meta_ = changed;
         apply_settings();
     }
@@ -214,6 +217,7 @@ private:
     mutable typename P::Mutex mutex_;  // of the description and of commits
     std::optional<Error> ended_;
     format::TopicMeta meta_;
+    bool is_meta_stored_ = true;  ///< else a change has failed, and the file may say anything
     std::vector<PartitionPtr> partitions_;
 };
 

@@ -18,6 +18,7 @@
 #include <annals/storage/copying.hpp>
 #include <annals/storage/durability.hpp>
 #include <annals/storage/gate.hpp>
+#include <annals/storage/round.hpp>
 #include <annals/storage/segment_list.hpp>
 #include <annals/storage/spare.hpp>
 #include <annals/storage/tail.hpp>
@@ -192,11 +193,7 @@ public:
     }
 
     /// Told once: a sync has failed, and what was in doubt was moved.
-    [[nodiscard]] std::optional<Error> take_incident() {
-        if (!has_incident_.exchange(false, std::memory_order_relaxed)) return std::nullopt;
-        std::lock_guard const lock{roll_mutex_};
-        return std::exchange(incident_, std::nullopt);
-    }
+    [[nodiscard]] std::optional<Error> take_incident() { return incident_.take(); }
 
     /// Refuses all further claims with `error`; those that stand are not touched.
     void refuse(Error const& error) {
@@ -205,8 +202,8 @@ public:
         cross_active();
     }
 
-    /// Ends this writing life: waits for the claims that stand, makes all durable, and says so in the
-    /// control file; where it throws, the partition counts as not closed. Call it once.
+    /// Ends this writing life: waits for all claims, makes all durable, and says so in the control
+    /// file; where it throws, the partition counts as not closed. Call it once.
     void close(Error const& closed) {
         refuse(closed);
         if (!has_begun()) return;
@@ -217,6 +214,13 @@ public:
         Extent const end = tail->claimed(context_->platform);
         durability_.set_clean({.ordinal = active->ordinal(), .count = end.count, .end = end.place});
         active->stop_writing();
+    }
+
+    /// However `close` went: from here on nothing of this life touches a file, for the next writer
+    /// may have them.
+    void end() {
+        std::lock_guard const lock{roll_mutex_};
+        durability_.end(*refusal_);
     }
 
     /// Throws what all claims would throw; nothing while they are taken.
@@ -279,11 +283,7 @@ private:
             detail::raise_again(*error);
         }
         if (!full) return;
-        if (context_->has_keeper) {
-            context_->keeper.notify();
-        } else {
-            complete_rolled();
-        }
+        context_->has_keeper ? context_->keeper.notify() : complete_rolled();
     }
 
     void try_to_make_room(Tail<P>* full) {
@@ -314,7 +314,8 @@ private:
     /// From a full segment to the next: activates the successor, seals the old one, swaps. Done
     /// again from the start where it failed half-way; the end was parked once and for all.
     void roll(Tail<P>& full) {
-        Segment<P>& old = full.segment();
+        SegmentPtr const held = segments_.last();  // not for long: then retention may drop it
+        Segment<P>& old = *held;
         Extent const end = full.parked(context_->platform);
         // Only full ones double.
         std::uint64_t const most = sealed_ == &full ? old.info().capacity : context_->segment_bytes;
@@ -341,7 +342,8 @@ private:
     /// would report success over lost pages.
     void move_on() {
         Tail<P>& lost = *tail_.load(std::memory_order_relaxed);
-        Segment<P>& old = lost.segment();
+        SegmentPtr const held = segments_.last();  // as in a roll
+        Segment<P>& old = *held;
         Extent const end = lost.parked(context_->platform);
         wait_published(old.base() + end.count);
         if (!copied_) copied_ = copy_doubtful(old, old.base() + end.count);
@@ -354,8 +356,7 @@ private:
         tail_.store(&tail, std::memory_order_seq_cst);
         copied_.reset();
         let_go(*files_, segments_, *next, replaced);
-        incident_ = incident_of(*next);
-        has_incident_.store(true, std::memory_order_relaxed);
+        incident_.set(incident_of(*next));
     }
 
     [[nodiscard]] CopiedTail copy_doubtful(Segment<P> const& old, std::uint64_t end) {
@@ -385,8 +386,7 @@ private:
 
     mutable typename P::Mutex roll_mutex_;  // of the roll, the gate, and what follows
     std::optional<Error> refusal_;
-    std::optional<Error> incident_;
-    typename P::template Atomic<bool> has_incident_{false};
+    Incident<P> incident_;
     std::optional<CopiedTail> copied_;  // after a failed sync, and not yet appended to
     std::vector<std::unique_ptr<Tail<P>>> tails_;
     Tail<P>* sealed_ = nullptr;  // the active one that has a seal and no successor yet

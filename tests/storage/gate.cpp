@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// What must be done before the first claim of a life.
+#include <annals/storage/gate.hpp>
+
+#include <cerrno>
+#include <optional>
+#include <string_view>
+
+#include "catch.hpp"
+#include "storage/lives.hpp"
+
+using namespace annals;
+using namespace annals::test;
+
+namespace {
+
+/// Ten records over two segments, closed. The first segment is a copy that nobody has synced, and
+/// has no mark of completion.
+void close_and_copy(Ground& ground) {
+    {
+        MemoryLife life{ground};
+        life.append_large(10);
+        life.close();
+    }
+    ground.damage("00000001.seg", format::completion_place);
+    auto directory = ground.directory();
+    auto const text = content(directory.open_file("00000001.seg", Access::read));
+    Bytes const bytes = as_bytes(text);
+    ground.remove("00000001.seg");
+    auto file = directory.create_file("00000001.seg");
+    file.allocate(bytes.size(), Blocks::reserved);
+    file.write_at(0, bytes.first(format::page_bytes));
+    file.sync();
+    directory.sync();
+    file.write_at(format::page_bytes, bytes.subspan(format::page_bytes));
+}
+
+}  // namespace
+
+TEST_CASE("a partition that was closed is copied first where an opening could not sync it") {
+    bool const dies_before = GENERATE(false, true);
+    CAPTURE(dies_before);
+    Ground ground;
+    close_and_copy(ground);
+    ground.platform().fail_next(Operation::sync, EIO);
+    std::optional<Ground> next;
+    {
+        MemoryLife life{ground};
+        CHECK_FALSE(ground.platform().has_failures());
+        CHECK(life.report().end == Offset{10});
+        if (dies_before) {
+            next.emplace(ground.platform().after_process_death());
+        } else {
+            life.append("a");
+            life.state().flush();
+            next.emplace(ground.platform().after_power_loss());
+        }
+    }
+    MemoryLife found{*next};
+    CHECK(found.append("b") == (dies_before ? 10 : 11));
+    found.state().flush();
+    Ground const lost{next->platform().after_power_loss()};
+    CHECK(MemoryLife{lost}.text() == found.text());
+}
