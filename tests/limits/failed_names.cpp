@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 // A new file has its name, and the sync of the directory fails: the call has failed, and what it
 // was to change is as it was, for this process, for the next, and for readers beside it.
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <annals/annals.hpp>
 
 #include "../numbered.hpp"
+#include "../storage/lives.hpp"
 
 using namespace annals;
 using namespace annals::test;
@@ -140,4 +143,99 @@ TEST_CASE("a reader that finds a first segment which was not made to its end fol
     CHECK(consumer.poll(0s).empty());
     for (std::int64_t i = 0; i < 3; ++i) producer.send("k", i);
     CHECK(values_of(consumer.poll(0s)) == range(0, 3));
+}
+
+namespace {
+
+/// A log whose machine fails once, and who reads beside it from then on.
+struct Watched {
+    World<MemoryPlatform> world{};
+    std::optional<MemoryLog> log{};
+    std::optional<MemoryLog> reader{};
+    std::optional<BasicConsumer<std::string, std::int64_t, MemoryPlatform>> consumer{};
+    std::vector<std::int64_t> polled{};
+
+    [[nodiscard]] MemoryPlatform& machine() { return world.machine.platform; }
+    [[nodiscard]] auto topic() { return numbers_topic(*log, {.sync = Sync::never}); }
+
+    void poll() {
+        if (!consumer) return;
+        for (auto const value : values_of(consumer->poll(0s, 100'000))) polled.push_back(value);
+    }
+
+    /// Does it again where it fails. Whoever begins to read then must see all that follows.
+    template <class Step>
+    void take(Step const& step) {
+        for (int tries = 0; code_of(step) != Errc::ok; ++tries) {
+            REQUIRE(tries < 3);
+            machine().clear_failures();
+            (void)code_of([&] {
+                reader.emplace(world.attach());
+                consumer.emplace(numbers_topic(*reader).consumer());
+                poll();
+            });
+        }
+        poll();
+    }
+
+    void send_until(std::uint64_t end) {
+        take([&] {
+            auto const topic = this->topic();
+            for (std::uint64_t at = 0; (at = topic.end_offset().value()) < end;) {
+                topic.producer().send("k", static_cast<std::int64_t>(at));
+            }
+        });
+    }
+
+    void live() {
+        take([&] { log.emplace(world.open(small)); });
+        send_until(3);
+        take([&] { topic().flush(); });
+        send_until(3000);  // into the second segment
+        take([&] {
+            auto in_group = topic().consumer({.group = "g"});
+            (void)in_group.poll(0s, 10);
+            in_group.commit();
+        });
+        take([&] { (void)topic().delete_records_before(0, Offset{1}); });
+        send_until(3010);
+        take([&] { topic().flush(); });
+    }
+};
+
+/// False: nothing was left to fail.
+bool lives_with_failure(Operation operation, unsigned after) {
+    Watched watched;
+    watched.machine().fail_next(operation, operation == Operation::sync ? EIO : ENOSPC, after);
+    watched.live();
+    bool const has_failed = !watched.machine().has_failures();
+    watched.machine().clear_failures();
+    auto const sent = range(0, 3010);
+    auto const all = values_of(watched.topic().replay({.from = Offset{0}}));
+    CHECK(std::equal(all.rbegin(), all.rend(), sent.rbegin()));
+    if (watched.consumer) {
+        CHECK(watched.polled.back() == 3009);
+        CHECK(std::equal(watched.polled.rbegin(), watched.polled.rend(), sent.rbegin()));
+    }
+    for (auto const& machine :
+         {watched.machine().after_process_death(), watched.machine().after_power_loss()}) {
+        MemoryLog found{watched.world.path, small, machine};
+        CHECK(values_of(numbers_topic(found).replay()) == all);
+        auto consumer = numbers_topic(found).consumer({.group = "g"});
+        CHECK(consumer.committed(0) == Offset{10});
+        numbers_topic(found).producer().send("k", 3010);
+        CHECK(numbers_topic(found).end_offset() == Offset{3011});
+    }
+    return has_failed;
+}
+
+}  // namespace
+
+TEST_CASE("wherever something fails once, nothing is lost, and who reads beside it sees all") {
+    for (Operation const operation : all_operations) {
+        CAPTURE(static_cast<int>(operation));
+        unsigned after = 0;
+        while (lives_with_failure(operation, after)) REQUIRE(++after < 500);
+        if (operation == Operation::directory_sync) CHECK(after > 10);
+    }
 }
