@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <optional>
+#include <thread>
 #include <vector>
 
 #include "subjects/file.hpp"
@@ -33,11 +35,15 @@ public:
 
     /// Makes every page present and writable.
     void populate() const {
-        constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, where the headers are older
-        if (::madvise(data_, bytes_, populate_write) == 0) return;
+        if (populate(0, bytes_)) return;
         for (std::uint64_t at = 0; at < bytes_; at += 4096) {
             const_cast<char volatile*>(data_)[at] = 0;
         }
+    }
+    /// False: this kernel cannot.
+    bool populate(std::uint64_t begin, std::uint64_t bytes) const {
+        constexpr int populate_write = 23;  // MADV_POPULATE_WRITE, where the headers are older
+        return ::madvise(data_ + begin, bytes, populate_write) == 0;
     }
 
 private:
@@ -84,6 +90,28 @@ private:
     std::atomic<std::uint64_t>& count_;
 };
 
+/// A thread that goes through a mapping from front to back and makes its pages present.
+class Supplier {
+public:
+    explicit Supplier(Mapping const& mapping) : thread_{[this, &mapping] { supply(mapping); }} {}
+    ~Supplier() {
+        is_stopping_ = true;
+        thread_.join();
+    }
+
+private:
+    static constexpr std::uint64_t step = std::uint64_t{256} << 10;
+
+    void supply(Mapping const& mapping) const {
+        for (std::uint64_t at = 0; at < mapping.size() && !is_stopping_; at += step) {
+            if (!mapping.populate(at, std::min(step, mapping.size() - at))) return;
+        }
+    }
+
+    std::atomic<bool> is_stopping_{false};
+    std::thread thread_;
+};
+
 class CopyStore : public Store {
 public:
     explicit CopyStore(Setup const& setup)
@@ -93,7 +121,9 @@ public:
         if (setup.pages == Pages::populated) mapping_.populate();
     }
 
+    /// With the first of them the clock starts.
     std::unique_ptr<Appender> appender(unsigned producer) override {
+        if (setup_.pages == Pages::supplied && !supplier_) supplier_.emplace(mapping_);
         std::uint64_t const share = setup_.records / setup_.producers;
         char* const at = mapping_.data() + producer * share * setup_.pool->frame_bytes();
         return std::make_unique<CopyAppender>(*setup_.pool, at, count_);
@@ -112,6 +142,7 @@ private:
     Setup setup_;
     File file_;
     Mapping mapping_;
+    std::optional<Supplier> supplier_;
     std::atomic<std::uint64_t> count_{0};
 };
 
@@ -221,6 +252,12 @@ std::unique_ptr<Store> open_ceiling(Setup const& setup) {
     std::filesystem::create_directories(setup.directory);
     if (setup.durability == Durability::power) return std::make_unique<SyncStore>(setup);
     return std::make_unique<CopyStore>(setup);
+}
+
+std::unique_ptr<Store> open_supplied(Setup const& setup) {
+    Setup supplied = setup;
+    supplied.pages = Pages::supplied;
+    return open_ceiling(supplied);
 }
 
 }  // namespace bench

@@ -7,7 +7,7 @@ namespace bench {
 namespace {
 
 constexpr Subject all_subjects[] = {
-    {"ceiling", &open_ceiling}, {"annals", &open_annals},
+    {"ceiling", &open_ceiling}, {"supplied", &open_supplied}, {"annals", &open_annals},
     {"stdio", &open_stdio},     {"write", &open_write},
 #ifdef ANNALS_BENCH_HAS_ROCKSDB
     {"rocksdb", &open_rocksdb},

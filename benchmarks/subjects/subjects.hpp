@@ -10,6 +10,8 @@ namespace bench {
 
 [[nodiscard]] std::unique_ptr<Store> open_annals(Setup const& setup);
 [[nodiscard]] std::unique_ptr<Store> open_ceiling(Setup const& setup);
+/// The ceiling of whoever must get its pages meanwhile, and has a second thread for it.
+[[nodiscard]] std::unique_ptr<Store> open_supplied(Setup const& setup);
 [[nodiscard]] std::unique_ptr<Store> open_stdio(Setup const& setup);
 [[nodiscard]] std::unique_ptr<Store> open_write(Setup const& setup);
 [[nodiscard]] std::unique_ptr<Store> open_rocksdb(Setup const& setup);
