@@ -56,6 +56,12 @@ TEST_CASE("a position beyond what is left behind an older clean mark is stale") 
     std::uint64_t const frame = 40;  // of a key of one byte and a number
     flip(older.directory().open_file("00000001.seg", Access::write),
          format::first_frame_place + 15 * frame + format::frame_header_bytes);
+    auto& machine = older.world.machine.platform;
+    if (GENERATE(false, true)) {  // a life that sends nothing comes in between
+        auto log = older.world.open();
+        CHECK(numbers_topic(log).end_offset() == Offset{15});
+        if (GENERATE(false, true)) machine = machine.after_process_death();
+    }
     auto log = older.world.open();
     auto topic = numbers_topic(log);
     REQUIRE(topic.end_offset() == Offset{15});

@@ -17,6 +17,7 @@
 
 #include "../allocation_hook.hpp"
 #include "../effort.hpp"
+#include "../storage/lives.hpp"
 #include "../world.hpp"
 
 namespace {
@@ -436,5 +437,25 @@ TEST_CASE(
         auto log = world.open();
         CHECK(log.recovery().was_clean());
         CHECK((values_of(log.topic<std::string, std::int64_t>("t").replay()) == sent));
+    }
+}
+
+TEST_CASE("an allocation that fails while a life begins leaves its first segment there once") {
+    bool is_over = false;
+    for (std::uint64_t after = 0; !is_over; ++after) {
+        CAPTURE(after);
+        REQUIRE(after < 500);
+        Ground ground;
+        MemoryLife life{ground};
+        auto partition = life.partition();
+        std::string const value(8'000, 'v');
+        has_failed = false;
+        succeeding = after;
+        failing = 1;
+        (void)annals::detail::attempt([&] { partition.append({}, as_bytes(value)); });
+        failing = 0;
+        is_over = !has_failed;
+        life.append("x");
+        CHECK(life.state().segments().snapshot().size() == 1);
     }
 }

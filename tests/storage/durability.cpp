@@ -300,3 +300,33 @@ TEST_CASE("the longest interval there can be never passes") {
     append_to(topic, 2);
     CHECK(topic.durable_offset() == Offset{0});
 }
+
+TEST_CASE("a control file that could not be replaced keeps the watermark that was synced") {
+    Ground ground;
+    MemoryLife life{ground};
+    auto const sequences = [&] {
+        auto const bytes =
+            storage::read_whole(ground.directory().open_file("control", Access::read));
+        std::vector<std::uint64_t> found;
+        for (std::uint64_t const place : format::watermark_places) {
+            found.push_back(detail::load<std::uint64_t>(bytes.data() + place));
+        }
+        return found;
+    };
+    auto& durability = life.state().writer().durability();
+    life.append("a");
+    life.state().flush();
+    durability.sync_control();
+    life.append("b");
+    life.state().flush();
+    auto const before = sequences();
+    ground.platform().fail_next(Operation::sync, EIO);
+    ground.platform().fail_next(Operation::create, ENOSPC);
+    CHECK(code_of([&] { durability.sync_control(); }) == Errc::no_space);
+    CHECK(durability.is_control_behind());
+    life.append("c");
+    life.state().flush();
+    CHECK(sequences() == before);
+    durability.sync_control();
+    CHECK_FALSE(durability.is_control_behind());
+}

@@ -14,7 +14,7 @@ using namespace annals::test;
 
 namespace {
 
-/// Ten records over two segments, closed. The first segment is a copy that nobody has synced, and
+/// Ten records over two segments, closed, and copied: nobody has synced the first segment, which
 /// has no mark of completion.
 void close_and_copy(Ground& ground) {
     {
@@ -24,6 +24,9 @@ void close_and_copy(Ground& ground) {
     }
     ground.damage("00000001.seg", format::completion_place);
     auto directory = ground.directory();
+    auto const control = content(directory.open_file("control", Access::read));
+    ground.remove("control");
+    make_file(directory, "control", control).sync();
     auto const text = content(directory.open_file("00000001.seg", Access::read));
     Bytes const bytes = as_bytes(text);
     ground.remove("00000001.seg");
@@ -61,4 +64,27 @@ TEST_CASE("a partition that was closed is copied first where an opening could no
     found.state().flush();
     Ground const lost{next->platform().after_power_loss()};
     CHECK(MemoryLife{lost}.text() == found.text());
+}
+
+TEST_CASE("a partition that was closed where it is goes on, whatever cannot be synced once more") {
+    Ground ground;
+    {
+        MemoryLife life{ground};
+        life.append("a");
+        life.state().flush();
+        life.append("b");
+        ground.platform().fail_next(Operation::sync, EIO);
+        CHECK(code_of([&] { life.state().flush(); }) == Errc::sync_failed);
+        life.append("c");  // what it leaves behind has no mark of completion
+        life.append_large(20);
+        life.close();
+    }
+    ground.platform().fail_next(Operation::sync, EIO);
+    MemoryLife life{ground};
+    CHECK_FALSE(ground.platform().has_failures());
+    CHECK(life.state().durable() == life.state().end());
+    auto const last = life.state().segments().last();
+    life.append("z");
+    CHECK(life.state().segments().last() == last);
+    CHECK(last->info().epoch == 1);
 }

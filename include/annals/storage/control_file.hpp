@@ -89,7 +89,11 @@ public:
 
     /// Before each repair of a segment: a reader that looks at it meanwhile must notice, also where
     /// whoever repairs it is gone when the reader asks.
-    void set_repairs(std::uint64_t count) noexcept { put(format::repairs_place, count); }
+    void set_repairs(std::uint64_t count) noexcept {
+        repairs_ = count;
+        put(format::repairs_place, count);
+    }
+    [[nodiscard]] std::uint64_t repairs() const noexcept { return repairs_; }
 
     /// The segment is durable up to `extent`. The slot is changed only once the other was synced.
     void set_watermark(std::uint64_t ordinal, FileIdentity const& identity,
@@ -116,6 +120,8 @@ public:
 
     /// Whether a watermark was set since the last sync.
     [[nodiscard]] bool is_behind() const noexcept { return !slot_synced_; }
+    /// The last watermark in this file may not be durable: its slot is used again.
+    void stay_behind() noexcept { slot_synced_ = false; }
 
     /// What the file says now.
     [[nodiscard]] format::Control contents() const {
@@ -135,7 +141,8 @@ private:
     ControlFile(File file, format::Control const& control)
         : mapping_{map_with_blocks(file)},
           identity_{file.identity()},
-          sequence_{control.watermark ? control.watermark->sequence : 0} {}
+          sequence_{control.watermark ? control.watermark->sequence : 0},
+          repairs_{control.repairs} {}
 
     /// A copy of the file may have got holes for zeros; storing there could be a signal.
     [[nodiscard]] static Mapping map_with_blocks(File& file) {
@@ -152,6 +159,7 @@ private:
     Mapping mapping_;
     FileIdentity identity_;
     std::uint64_t sequence_;
+    std::uint64_t repairs_;
     bool slot_synced_ = true;  // the file was published, and so synced
 };
 

@@ -42,7 +42,6 @@ public:
     /// The gate is open: from here on `control` tells recovery how far the log was durable.
     void begin(ControlFile<P> control, SegmentPtr first, std::uint64_t durable) {
         std::lock_guard const lock{mutex_};
-        repairs_ = control.contents().repairs;
         control_.emplace(std::move(control));
         unsynced_ = std::move(first);
         durable_.store(durable, std::memory_order_release);
@@ -64,7 +63,7 @@ public:
     /// sealed where that is null. False: there was none.
     bool complete_before(SegmentPtr const& active) {
         std::lock_guard const lock{mutex_};
-        if (ended_) return false;
+        if (has_ended_) return false;
         SegmentPtr const before = unsynced_;
         sync_segments(active);
         return unsynced_ != before;
@@ -74,7 +73,7 @@ public:
     /// piece of the first of them, or completes that. False: there was nothing to do.
     bool complete_step_before(SegmentPtr const& active) {
         std::lock_guard const lock{mutex_};
-        if (!unsynced_ || unsynced_ == active || is_poisoned() || ended_) return false;
+        if (!unsynced_ || unsynced_ == active || is_poisoned() || has_ended_) return false;
         if (unsynced_->is_writing() && write_piece(*unsynced_)) return true;
         SegmentPtr const before = unsynced_;
         sync_segments(segments_.next(before->ordinal()));
@@ -85,12 +84,13 @@ public:
     /// by too many dirty pages, finds it all at once. For the keeper.
     void start_writeback() {
         std::lock_guard const lock{mutex_};
-        if (!unsynced_ || !unsynced_->is_writing() || is_poisoned() || ended_) return;
+        if (!unsynced_ || !unsynced_->is_writing() || is_poisoned() || has_ended_) return;
         if (unsynced_->is_finished()) return;  // what was rolled is written piece by piece
         // Of a large page that is still stored to, each part would cost its sender an interrupt.
         auto const [begin, length] = release_published(*unsynced_, writeback_stride, large_page);
         if (length == 0) return;
-        poison_if_it_fails([&] { unsynced_->file().start_writeback(begin, length); });
+        poison_if_it_fails(*unsynced_,
+                           [&] { unsynced_->file().start_writeback(begin, length); });
     }
 
     /// After the last sync: says that the partition was closed with this end.
@@ -117,14 +117,14 @@ public:
     /// Makes the watermark durable, so that the other slot may be used. Nobody waits for this.
     void sync_control() {
         std::lock_guard const lock{mutex_};
-        if (control_ && !ended_) store_control();
+        if (control_ && !has_ended_) store_control();
     }
 
     /// The writing life is over, whatever is in doubt: no file is touched any more, and whoever
-    /// would sync gets `why`.
-    void end(Error const& why) {
+    /// would sync gets `closed`.
+    void end() noexcept {
         std::lock_guard const lock{mutex_};
-        ended_ = why;
+        has_ended_ = true;
         is_poisoned_.store(false, std::memory_order_release);
     }
 
@@ -138,7 +138,7 @@ public:
         std::lock_guard const lock{mutex_};
         format::Extent const extent = copy->published();
         // A try that failed may have been named, and have readers, before this one replaced it.
-        control_->set_repairs(++repairs_);
+        control_->set_repairs(control_->repairs() + 1);
         control_->set_watermark(copy->ordinal(), copy->identity(), extent);
         control_->set_syncing(0);
         durable_.store(copy->base() + extent.count, std::memory_order_release);
@@ -175,7 +175,7 @@ private:
         if (written >= end) return false;
         release_published(segment, format::page_bytes);
         std::uint64_t const next = std::min(written + piece, end);
-        poison_if_it_fails([&] {
+        poison_if_it_fails(segment, [&] {
             // The disk has the next one to do while this one is waited for.
             segment.file().start_writeback(next, std::min(piece, end - next));
             segment.file().write_back(written, next - written);
@@ -208,7 +208,7 @@ private:
     }
 
     void sync_segments(SegmentPtr const& stop) {
-        if (ended_) detail::raise_again(*ended_);
+        if (has_ended_) detail::raise(Errc::closed, "was closed", {.path = files_->path()});
         if (is_poisoned()) detail::raise_again(*last_failure_);
         if (is_control_detached_) attach_control();
         while (unsynced_ && unsynced_ != stop) {
@@ -230,7 +230,7 @@ private:
         control_->set_syncing(segment.ordinal());
         release_published(segment, release_stride);
         // Where this fails the mark stays: the page cache is no evidence then.
-        poison_if_it_fails([&] { segment.file().sync(); });
+        poison_if_it_fails(segment, [&] { segment.file().sync(); });
         control_->set_syncing(0);
         control_->set_watermark(segment.ordinal(), segment.identity(), extent);
         durable_.store(segment.base() + extent.count, std::memory_order_release);
@@ -239,9 +239,10 @@ private:
 
     /// Any failure poisons, whatever it is called: nobody could tell what of the file is kept.
     template <class F>
-    void poison_if_it_fails(F const& sync) {
+    void poison_if_it_fails(Segment<P> const& segment, F const& sync) {
         auto error = detail::attempt(sync);
         if (!error) return;
+        control_->set_syncing(segment.ordinal());  // whoever opens after a death must know
         last_failure_ = std::move(error);
         safe_ = durable_offset();
         failures_.fetch_add(1, std::memory_order_release);
@@ -257,16 +258,17 @@ private:
         auto directory = files_->directory();
         auto const error = detail::attempt(
             [&] { replace_control(directory, files_->platform(), control_->contents()); });
+        is_control_lost_ = error.has_value();
         // Where that failed, the new one may have the name all the same.
         is_control_detached_ = true;
         attach_control();
         if (error) detail::raise_again(*error);
-        is_control_lost_ = false;
     }
 
     /// The marks must be in the file that recovery will find.
     void attach_control() {
         ControlFile<P> named{files_->directory(), control_->contents()};
+        if (is_control_lost_ && control_->is_behind()) named.stay_behind();
         control_.emplace(std::move(named));
         is_control_detached_ = false;
     }
@@ -288,13 +290,12 @@ private:
     GroupCommit<P> group_;
     mutable typename P::Mutex mutex_;  // of what follows, and of the syncs themselves
     std::optional<ControlFile<P>> control_;
-    std::uint64_t repairs_ = 0;  ///< as the control file counts them
     SegmentPtr unsynced_;
     Progress released_;  // pages taken out of the mapping
     Progress written_;   // pieces of what was rolled
     bool is_control_lost_ = false;
     bool is_control_detached_ = false;  ///< maybe of another file than the one that has the name
-    std::optional<Error> ended_;
+    bool has_ended_ = false;
     std::optional<Error> last_failure_;
     std::uint64_t safe_ = 0;  // what was durable when it happened
     typename P::template Atomic<std::uint64_t> failures_{0};

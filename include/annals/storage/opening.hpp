@@ -142,10 +142,22 @@ private:
     /// The clean mark says that nothing lies where something does: damage, or a control file from
     /// before. What it calls durable must be there, and of what is behind, what is good counts.
     void distrust_clean_mark() {
+        is_distrusted_ = true;
         last_.death = Death::of_power;
         opened_.control.clean.reset();
         opened_.report.ending = last_.ending();
         note("something lies behind the end at which it was closed: kept as far as it is good");
+    }
+
+    /// Once the segment is repaired nobody would see any more why the mark is not to be believed.
+    void store_distrust() {
+        if (last_.is_suspect || opened_.refusal) return;  // then nothing is repaired
+        control_file_.reset();
+        auto const error = detail::attempt(
+            [&] { replace_control(directory_, files_->platform(), opened_.control); });
+        if (!error) return;
+        last_.is_suspect = true;
+        note(error->what());
     }
 
     /// A seal said that what follows has at least this ordinal. Lower ones were used before: never
@@ -258,6 +270,7 @@ private:
     }
 
     void finish() {
+        if (is_distrusted_ && role_ == Role::writer) store_distrust();
         for (auto& [segment, findings] : incomplete_) {
             bool const may_repair = role_ == Role::writer && !last_.is_suspect;
             if (may_repair && is_repaired(*segment, findings)) continue;
@@ -289,13 +302,14 @@ private:
     /// From the first record on that the disk is not known to hold.
     void begin_copy() {
         if (incomplete_.empty()) return;
+        // What was closed here was durable, whatever cannot be synced once more; not so in a copy.
+        if (last_.death == Death::none && last_.is_in_place) return;
         std::uint64_t from = incomplete_.front().first->base();
         for (auto const& [segment, findings] : incomplete_) {
             bool const is_named = last_.watermark && last_.watermark->ordinal == segment->ordinal();
             if (is_named) from = segment->base() + last_.watermark->count;
         }
         opened_.copy_from = opened_.durable = std::min(from, opened_.end);
-        // However it was closed: nothing goes on before the copy is there.
         opened_.resume.reset();
         opened_.control.clean.reset();
         // Whoever opens before the copy is there must not trust the page cache either.
@@ -379,6 +393,7 @@ private:
     std::vector<std::pair<std::shared_ptr<SegmentType>, Findings>> incomplete_;
     std::optional<ControlFile<P>> control_file_;
     Reach reach_;
+    bool is_distrusted_ = false;  ///< the clean mark
 };
 
 }  // namespace annals::inline v1::storage

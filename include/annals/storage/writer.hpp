@@ -218,9 +218,9 @@ public:
 
     /// However `close` went: from here on nothing of this life touches a file, for the next writer
     /// may have them.
-    void end() {
+    void end() noexcept {
         std::lock_guard const lock{roll_mutex_};
-        durability_.end(*refusal_);
+        durability_.end();
     }
 
     /// Throws what all claims would throw; nothing while they are taken.
