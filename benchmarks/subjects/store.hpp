@@ -27,8 +27,8 @@ enum class Checks { on, off };
 enum class Access { write, read };
 enum class AfterDeath { detect, power_loss };
 
-/// How the ceiling meets its file: for writing, whether its pages are there before the clock starts,
-/// not at all, or a second thread goes ahead and populates them.
+/// How the ceiling meets its file, for writing: its pages are there before the clock starts, or
+/// not, or a second thread goes ahead and populates them.
 enum class Pages { populated, fresh, supplied };
 enum class Reading { mapping, in_calls };  ///< for reading
 
