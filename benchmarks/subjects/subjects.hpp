@@ -10,7 +10,7 @@ namespace bench {
 
 [[nodiscard]] std::unique_ptr<Store> open_annals(Setup const& setup);
 [[nodiscard]] std::unique_ptr<Store> open_ceiling(Setup const& setup);
-/// The ceiling of whoever must get its pages meanwhile, and has a second thread for it.
+/// The same copies where the pages are got meanwhile, by a second thread.
 [[nodiscard]] std::unique_ptr<Store> open_supplied(Setup const& setup);
 [[nodiscard]] std::unique_ptr<Store> open_stdio(Setup const& setup);
 [[nodiscard]] std::unique_ptr<Store> open_write(Setup const& setup);
