@@ -49,28 +49,10 @@ public:
     /// `corrupt` where the record is damaged, `offset_out_of_range` where it was removed.
     [[nodiscard]] bool next(RecordView& record, std::uint64_t end = no_end) {
         ANNALS_ASSERT(state().process().is_this());  // a log does not go into a forked child
-        while (offset_ < end) {
-            if (!segment_ && !enter()) return false;
-            std::uint64_t const number = offset_ - segment_->base();
-            if (number >= segment_->limit()) {
-                if (!go_on() && is_end()) return false;
-                continue;
-            }
-            auto const frame = segment_->frame_at(pin_, place_);
-            if (frame && frame.word.state() == format::FrameState::data) [[likely]] {
-                if (take(record, frame, number)) return true;
-                if (segment_) return false;
-            } else if (frame && frame.word.state() == format::FrameState::voided) {
-                if (is_sound(frame, number)) {
-                    place_ = frame.end;
-                    offset_ += frame.records;
-                } else if (segment_) {
-                    return false;
-                }
-            } else if (!go_on() && is_end()) {
-                return false;
-            }
-        }
+        do {
+            if (take(record, end)) [[likely]]
+                return true;
+        } while (go_past(end));
         return false;
     }
 
@@ -86,6 +68,53 @@ public:
     }
 
 private:
+    /// Takes the record that is due if it lies here and is sound: all that a loop over records does
+    /// at nearly every step, so nothing else is in it. Segment and bytes are looked up once, for a
+    /// compiler must look again after each load with acquire.
+    [[nodiscard, gnu::always_inline]] bool take(RecordView& record, std::uint64_t end) {
+        storage::Segment<P>* const segment = segment_.get();
+        if (segment == nullptr || offset_ >= end) return false;
+        Bytes const bytes = segment->bytes_of(pin_);
+        std::uint64_t const number = offset_ - segment->base();
+        if (number >= segment->limit()) return false;
+        auto const frame = segment->frame_at(bytes, place_);
+        if (frame.word.state() != format::FrameState::data) return false;
+        if (!passes(*segment, bytes, frame, number)) return false;
+        if (!format::decode_frame(format::exact_frame(bytes, frame), record.frame_)) return false;
+        record.offset_ = Offset{offset_};
+        if (record.pin_.get() != pin_.get()) {
+            record.pin_ = pin_;
+            record.partition_ = state_->partition();
+        }
+        place_ = frame.end;
+        ++offset_;
+        return true;
+    }
+
+    /// Deals with whatever it is that take() does not take: no segment yet, a void, a seal, damage,
+    /// the end. True: look again. False: there is nothing more below `end`, for now.
+    [[nodiscard, gnu::noinline]] bool go_past(std::uint64_t end) {
+        if (offset_ >= end) return false;
+        if (!segment_) return enter();
+        Bytes const bytes = segment_->bytes_of(pin_);
+        std::uint64_t const number = offset_ - segment_->base();
+        if (number >= segment_->limit()) return go_on() || !is_end();
+        auto const frame = segment_->frame_at(bytes, place_);
+        if (!frame || frame.word.state() == format::FrameState::seal) return go_on() || !is_end();
+        bool const is_void = frame.word.state() == format::FrameState::voided;
+        format::FrameView view;
+        bool const is_whole =
+            is_void || format::decode_frame(format::exact_frame(bytes, frame), view);
+        if (!is_whole || !passes(*segment_, bytes, frame, number)) {
+            return raise_if_damage(frame.place, number);
+        }
+        if (is_void) {
+            place_ = frame.end;
+            offset_ += frame.records;
+        }
+        return true;
+    }
+
     /// Finds the segment and place of the offset that is due.
     [[nodiscard]] bool enter() {
         return state_->find_again([&] { return find(); });
@@ -135,62 +164,45 @@ private:
     /// damaged, and must not look like an end.
     [[nodiscard]] bool is_end() {
         if (!segment_ || offset_ >= state_->published_end()) return true;
-        auto const frame = segment_->frame_at(pin_, place_);
+        auto const frame = segment_->frame_at(segment_->bytes_of(pin_), place_);
         bool const just_published = offset_ - segment_->base() < segment_->limit() && frame &&
                                     frame.word.state() != format::FrameState::seal;
         if (just_published || next_segment()) return false;
-        (void)raise_if_damage(place_, offset_ - segment_->base());
-        return segment_ != nullptr;
+        return !raise_if_damage(place_, offset_ - segment_->base());
     }
 
-    [[nodiscard, gnu::always_inline]] bool take(RecordView& record, format::FrameAt const& frame,
-                                                std::uint64_t number) {
-        if (!is_sound(frame, number)) return false;
-        Bytes const bytes{pin_->data() + frame.place, frame.word.length()};
-        if (!format::decode_frame(bytes, record.frame_)) [[unlikely]]
-            return raise_if_damage(frame.place, number);
-        if (record.pin_.get() != pin_.get()) record.pin_ = pin_;
-        record.offset_ = Offset{offset_};
-        record.partition_ = state_->partition();
-        place_ = frame.end;
-        ++offset_;
-        return true;
-    }
-
-    /// Checks the frame as far as was asked. False: the log ends before it, for now, or another
-    /// segment has it (then none is entered).
-    [[nodiscard, gnu::always_inline]] bool is_sound(format::FrameAt const& frame,
-                                                    std::uint64_t number) {
+    /// Whether the frame passes its check, as far as that was asked for.
+    [[nodiscard, gnu::always_inline]] bool passes(storage::Segment<P>& segment, Bytes bytes,
+                                                  format::FrameAt const& frame,
+                                                  std::uint64_t number) const noexcept {
         if (frame.is_assumed) return true;
-        std::uint64_t const verified = segment_->verified_place();
-        Bytes const bytes{pin_->data(), segment_->info().capacity};
+        std::uint64_t const verified = segment.verified_place();
         if (is_believed(bytes, frame, number, verified)) {
             // Whoever reads keys alone leaves gaps that no processor foresees.
             format::prefetch_small_behind(bytes, frame);
             return true;
         }
-        if (!format::is_good(bytes, frame, number, segment_->info().salt)) [[unlikely]] {
-            return raise_if_damage(frame.place, number);
-        }
-        if (frame.place == verified) segment_->set_verified_place(frame.end);
+        if (!format::is_good(bytes, frame, number, segment.info().salt)) return false;
+        if (frame.place == verified) segment.set_verified_place(frame.end);
         return true;
     }
 
     /// Whether the frame's check is not to be made: it was, or nobody wants it to be.
     [[nodiscard, gnu::always_inline]] bool is_believed(Bytes bytes, format::FrameAt const& frame,
                                                        std::uint64_t number,
-                                                       std::uint64_t verified) const {
+                                                       std::uint64_t verified) const noexcept {
         if (check_ == Check::first_read) return frame.place < verified;
         bool const is_data = frame.word.state() == format::FrameState::data;
         return check_ == Check::never && is_data && format::has_number(bytes, frame, number);
     }
 
-    /// False: the log ends here, for now, or another segment has the record (then none is entered).
-    [[gnu::cold, gnu::noinline]] bool raise_if_damage(std::uint64_t place, std::uint64_t number) {
+    /// False: the log ends here, for now. True: another segment has the record, and none is
+    /// entered.
+    [[nodiscard]] bool raise_if_damage(std::uint64_t place, std::uint64_t number) {
         state_->refresh();
         if (next_segment()) {
             segment_.reset();  // such as a copy of what could not be made durable
-            return false;
+            return true;
         }
         if (!held_) require_in_log();  // what is missing may just have been removed
         state_->raise_if_damage(*segment_, {number, place});

@@ -28,7 +28,7 @@ public:
     [[nodiscard]] Offset offset() const noexcept { return offset_; }
     [[nodiscard]] std::uint32_t partition() const noexcept { return partition_; }
     [[nodiscard]] Timestamp timestamp() const noexcept {
-        return Timestamp{std::chrono::nanoseconds{frame_.header.detail}};
+        return Timestamp{std::chrono::nanoseconds{frame_.timestamp}};
     }
 
     [[nodiscard]] bool has_key() const noexcept { return has(format::has_key); }
@@ -71,7 +71,7 @@ private:
     friend class BasicRecordReader;
 
     [[nodiscard]] bool has(format::FrameFlags flag) const noexcept {
-        return (frame_.header.flags & flag) != 0;
+        return (frame_.flags & flag) != 0;
     }
     [[noreturn, gnu::cold, gnu::noinline]] void raise_absent(std::string_view what) const {
         detail::raise(Errc::no_value, "the record at offset " + std::to_string(offset_.value()) +

@@ -118,9 +118,9 @@ TEST_CASE("a record is first claimed with its length and count, then written, th
     REQUIRE(format::decode_frame({segment.bytes() + at.place, 46}, frame));
     CHECK(as_text(frame.key) == "key");
     CHECK(as_text(frame.value) == "a value of 20 bytes");
-    CHECK(frame.header.flags == (format::has_key | format::has_value));
-    CHECK(frame.header.detail == 77);
-    CHECK(frame.header.number == 1);
+    CHECK(frame.flags == (format::has_key | format::has_value));
+    CHECK(frame.timestamp == 77);
+    CHECK(format::load_header(segment.bytes() + at.place).number == 1);
 }
 
 TEST_CASE("a batch becomes visible with one store, the last one, of its first word") {

@@ -50,7 +50,7 @@ TEST_CASE("a record that is copied is the same record at another place under ano
     format::FrameView view;
     REQUIRE(format::decode_frame(Bytes{segment}.subspan(5'000, copy.word.length()), view));
     CHECK(as_text(view.value) == "the value");
-    CHECK(view.header.flags == (format::has_value | format::batch_goes_on));
+    CHECK(view.flags == (format::has_value | format::batch_goes_on));
 }
 
 TEST_CASE("a void that is copied keeps its offsets and shrinks to a header") {

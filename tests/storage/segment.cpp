@@ -118,14 +118,15 @@ TEST_CASE("a gap that recovery found and did not write is read as a void") {
     w.show(drawn);
     w.segment.set_gaps({{4'128, 64, 1, 2}, {4'192, 40, 3, 1}});
     auto const pin = w.segment.pin();
-    auto const first = w.segment.frame_at(pin, 4'128);
+    Bytes const bytes = w.segment.bytes_of(pin);
+    auto const first = w.segment.frame_at(bytes, 4'128);
     REQUIRE(first);
     CHECK(first.word.state() == format::FrameState::voided);
     CHECK(first.records == 2);
     CHECK(first.end == 4'192);
     CHECK(first.is_assumed);
     CHECK(w.segment.advance_published() == drawn.at());
-    CHECK_FALSE(w.segment.frame_at(pin, drawn.at().place));
+    CHECK_FALSE(w.segment.frame_at(bytes, drawn.at().place));
 }
 
 TEST_CASE("beyond the last place where a frame can begin there is none") {
@@ -133,10 +134,11 @@ TEST_CASE("beyond the last place where a frame can begin there is none") {
     auto drawn = DrawnSegment{}.record(std::string(small_segment_room - 24, 'x')).seal();
     w.show(drawn);
     auto const pin = w.segment.pin();
-    CHECK(w.segment.frame_at(pin, 4'096));
-    CHECK(w.segment.frame_at(pin, small_segment_end));
-    CHECK_FALSE(w.segment.frame_at(pin, small_segment_end + 8));
-    CHECK_FALSE(w.segment.frame_at(pin, small_segment));
+    Bytes const bytes = w.segment.bytes_of(pin);
+    CHECK(w.segment.frame_at(bytes, 4'096));
+    CHECK(w.segment.frame_at(bytes, small_segment_end));
+    CHECK_FALSE(w.segment.frame_at(bytes, small_segment_end + 8));
+    CHECK_FALSE(w.segment.frame_at(bytes, small_segment));
     CHECK(w.segment.advance_published() == Extent{1, small_segment_end});
     CHECK(w.segment.is_finished());
 }
@@ -153,7 +155,7 @@ TEST_CASE("a pin keeps the segment mapped, one mapping for all, also when writin
     w.segment.stop_writing();
     CHECK_FALSE(w.segment.is_writing());
     CHECK(w.segment.pin() == first);
-    CHECK(w.segment.frame_at(first, 4'096));
+    CHECK(w.segment.frame_at(w.segment.bytes_of(first), 4'096));
 }
 
 TEST_CASE("a segment is mapped when somebody reads, and stays so until others were mapped since") {
@@ -165,7 +167,7 @@ TEST_CASE("a segment is mapped when somebody reads, and stays so until others we
     {
         auto const pin = reader.pin();
         seen = pin;
-        CHECK(reader.frame_at(pin, 4'096));
+        CHECK(reader.frame_at(reader.bytes_of(pin), 4'096));
     }
     CHECK_FALSE(seen.expired());
     reader.keep_no_mapping();

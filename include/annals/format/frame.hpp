@@ -179,7 +179,8 @@ inline std::byte* encode_headers(std::byte* out, std::span<Header const> headers
 
 /// A frame taken apart. Views into the memory where the frame lies.
 struct FrameView {
-    FrameHeader header;
+    std::int64_t timestamp = 0;
+    std::uint16_t flags = 0;
     Bytes key;
     Bytes headers;  ///< without their leading length
     Bytes value;
@@ -202,7 +203,8 @@ struct FrameView {
         headers = rest.subspan(4, size);
         rest = rest.subspan(4 + std::size_t{size});
     }
-    view.header = header;
+    view.timestamp = header.detail;
+    view.flags = header.flags;
     view.key = key;
     view.headers = headers;
     view.value = rest;

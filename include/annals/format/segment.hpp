@@ -133,6 +133,11 @@ struct FrameAt {
     return frame;
 }
 
+/// The frame as long as its word says, without the zeros behind it.
+[[nodiscard]] inline Bytes exact_frame(Bytes segment, FrameAt const& frame) noexcept {
+    return segment.subspan(frame.place, frame.word.length());
+}
+
 /// Where a frame lies that is some frames off, were all of them as long as this one.
 [[nodiscard]] inline std::byte const* some_frames_behind(Bytes segment,
                                                          FrameAt const& frame) noexcept {

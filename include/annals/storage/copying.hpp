@@ -29,10 +29,10 @@ void visit_frames(SegmentList<P> const& segments, OffsetRange range, Visit const
     while (offset < range.end) {
         auto const segment = segments.find(offset);
         auto const pin = segment->pin();
-        Bytes const bytes{pin->data(), segment->info().capacity};
+        Bytes const bytes = segment->bytes_of(pin);
         format::Extent at;
         while (segment->base() + at.count < range.end && at.count < segment->limit()) {
-            auto const frame = segment->frame_at(pin, at.place);
+            auto const frame = segment->frame_at(bytes, at.place);
             if (!frame || frame.word.state() == format::FrameState::seal) break;
             if (!frame.is_assumed &&
                 !format::is_good(bytes, frame, at.count, segment->info().salt)) {

@@ -44,7 +44,8 @@ public:
         }
         Extent at = confirmed(*segment, pin, access,
                               [&](auto& index) { return index.before_number(number); });
-        while (auto const frame = segment->frame_at(pin, at.place)) {
+        Bytes const bytes = segment->bytes_of(pin);
+        while (auto const frame = segment->frame_at(bytes, at.place)) {
             if (at.count + std::max<std::uint64_t>(frame.records, 1) > number) break;
             at = {at.count + frame.records, frame.end};
         }
@@ -80,9 +81,9 @@ private:
     [[nodiscard]] static format::FrameAt good_frame(Segment<P> const& segment,
                                                     typename Segment<P>::Pin const& pin,
                                                     Extent at) {
-        auto const frame = segment.frame_at(pin, at.place);
+        Bytes const bytes = segment.bytes_of(pin);
+        auto const frame = segment.frame_at(bytes, at.place);
         if (!frame || frame.is_assumed) return frame;
-        Bytes const bytes{pin->data(), segment.info().capacity};
         bool const is_good = format::is_good(bytes, frame, at.count, segment.info().salt);
         return is_good ? frame : format::FrameAt{};
     }

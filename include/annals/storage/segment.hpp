@@ -121,16 +121,23 @@ public:
         kept_.reset();
     }
 
-    /// The published frame at this place of `pin`, and what its owner stored before publishing it.
-    /// False: there is none yet.
-    [[nodiscard, gnu::always_inline]] format::FrameAt frame_at(Pin const& pin,
+    /// The whole segment, for as long as the pin is held.
+    [[nodiscard]] Bytes bytes_of(Pin const& pin) const noexcept {
+        return {pin->data(), info_.capacity};
+    }
+
+    /// The published frame at this place of the segment's bytes, and what its owner stored before
+    /// publishing it. False: there is none yet.
+    [[nodiscard, gnu::always_inline]] format::FrameAt frame_at(Bytes bytes,
                                                                std::uint64_t place) const noexcept {
         format::FrameAt frame;
-        if (place > claimable_end()) return frame;
-        auto* const word = reinterpret_cast<std::uint64_t*>(pin->data() + place);
+        if (place > format::claimable_end(bytes.size())) return frame;
+        // Loads alone never write, but an atomic reference wants what could be written.
+        auto* const word = const_cast<std::uint64_t*>(
+            reinterpret_cast<std::uint64_t const*>(bytes.data() + place));
         format::FrameWord const loaded{
             typename P::template AtomicRef<std::uint64_t>{*word}.load(std::memory_order_acquire)};
-        frame = format::frame_at({pin->data(), info_.capacity}, place, loaded);
+        frame = format::frame_at(bytes, place, loaded);
         if (frame) [[likely]]
             return frame;
         if (Gap const* const gap = find_gap(place)) {
@@ -165,10 +172,10 @@ public:
         Extent const before = published();
         Extent extent = before;
         std::optional<std::uint64_t> successor;
-        Bytes const bytes{pin->data(), info_.capacity};
+        Bytes const bytes = bytes_of(pin);
         std::uint64_t const stop = detail::add_saturating(extent.place, most);
         while (extent.count < limit() && extent.place < stop && !successor) {
-            auto const frame = frame_at(pin, extent.place);
+            auto const frame = frame_at(bytes, extent.place);
             if (!frame) break;
             format::prefetch_behind(bytes, frame);
             // A void skips offsets, and a seal ends the segment: neither is believed unchecked.
