@@ -25,10 +25,15 @@ namespace bench {
         std::memcpy(&word, at, 8);
         sum += word;
     }
-    for (unsigned shift = 0; at != end; ++at, shift += 8) {
-        sum += std::uint64_t{static_cast<unsigned char>(*at)} << shift;
+    if (at == end) return sum;
+    auto const rest = static_cast<std::size_t>(end - at);
+    std::uint64_t word = 0;
+    if (bytes.size() < 8) {
+        std::memcpy(&word, at, rest);
+        return sum + word;
     }
-    return sum;
+    std::memcpy(&word, end - 8, 8);
+    return sum + (word >> (64 - 8 * rest));
 }
 
 /// What is read of each record that is replayed.

@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include <annals/detail/hash.hpp>
+
 #include "subjects/file.hpp"
 #include "subjects/subjects.hpp"
 
@@ -210,6 +212,7 @@ public:
     void scan(Sink& sink) override {
         if (setup_.reading == Reading::in_calls) return read_all(sink);
         Mapping const mapping{file_, file_.size(), PROT_READ};
+        if (setup_.reading == Reading::by_record) return take_singly(mapping, sink);
         if (sink.touch() == Touch::all) return take_all(mapping, sink);
         for (std::uint64_t at = 0; at < mapping.size(); at += pool_.frame_bytes()) {
             char const* const key = mapping.data() + at + Pool::header_bytes;
@@ -224,6 +227,21 @@ private:
         for (std::uint64_t at = 0; at < mapping.size(); at += piece) {
             std::uint64_t const bytes = std::min(piece, mapping.size() - at);
             sink.take_frames({mapping.data() + at, bytes}, bytes / pool_.frame_bytes());
+        }
+    }
+
+    /// With the check that Annals makes, the one thing that no reader of single frames can do
+    /// without. What it must be nobody knows here, so it is only kept.
+    void take_singly(Mapping const& mapping, Sink& sink) {
+        std::size_t const frame = pool_.frame_bytes();
+        for (std::uint64_t at = 0; at < mapping.size(); at += frame) {
+            char const* const bytes = mapping.data() + at;
+            if (setup_.checks == Checks::on) {
+                auto const* const checked = reinterpret_cast<std::byte const*>(bytes) + 8;
+                check_ ^= annals::detail::hash(checked, frame - 8, at);
+            }
+            char const* const key = bytes + Pool::header_bytes;
+            sink.take({key, Pool::key_bytes}, {key + Pool::key_bytes, pool_.value_bytes()});
         }
     }
 
@@ -243,6 +261,7 @@ private:
     Setup setup_;
     Pool const& pool_;
     File file_;
+    std::uint64_t check_ = 0;
 };
 
 }  // namespace
@@ -258,6 +277,12 @@ std::unique_ptr<Store> open_supplied(Setup const& setup) {
     Setup supplied = setup;
     supplied.pages = Pages::supplied;
     return open_ceiling(supplied);
+}
+
+std::unique_ptr<Store> open_by_record(Setup const& setup) {
+    Setup by_record = setup;
+    by_record.reading = Reading::by_record;
+    return open_ceiling(by_record);
 }
 
 }  // namespace bench

@@ -30,7 +30,8 @@ enum class AfterDeath { detect, power_loss };
 /// How the ceiling meets its file, for writing: its pages are there before the clock starts, or
 /// not, or a second thread goes ahead and populates them.
 enum class Pages { populated, fresh, supplied };
-enum class Reading { mapping, in_calls };  ///< for reading
+/// How it reads: many frames at a time through a mapping, one after the other, or by calls.
+enum class Reading { mapping, by_record, in_calls };
 
 /// Which store is opened, and for what. Each subject takes from it what it knows.
 struct Setup {

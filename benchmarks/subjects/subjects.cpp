@@ -7,8 +7,8 @@ namespace bench {
 namespace {
 
 constexpr Subject all_subjects[] = {
-    {"ceiling", &open_ceiling}, {"supplied", &open_supplied}, {"annals", &open_annals},
-    {"stdio", &open_stdio},     {"write", &open_write},
+    {"ceiling", &open_ceiling}, {"supplied", &open_supplied}, {"by_record", &open_by_record},
+    {"annals", &open_annals},   {"stdio", &open_stdio},       {"write", &open_write},
 #ifdef ANNALS_BENCH_HAS_ROCKSDB
     {"rocksdb", &open_rocksdb},
 #endif
