@@ -313,7 +313,8 @@ TEST_CASE("an operation fails once, at the time it was told, with the number it 
           Errc::no_space);
     CHECK(fails(Operation::read, EIO, [&] { (void)content(file); }) == Errc::io_error);
     CHECK(fails(Operation::punch, EIO, [&] { file.punch(8, 1); }) == Errc::io_error);
-    CHECK(fails(Operation::start_writeback, EIO, [&] { file.start_writeback(0, 9); }) ==
+    auto other = root.create_file("other");
+    CHECK(fails(Operation::start_writeback, EIO, [&] { other.start_writeback(0, 9); }) ==
           Errc::sync_failed);
     CHECK(fails(Operation::map, ENOMEM, [&] { (void)file.map(Access::read); }) == Errc::io_error);
     CHECK(fails(Operation::list, EIO, [&] { (void)root.list(); }) == Errc::io_error);
@@ -326,7 +327,8 @@ TEST_CASE("an operation fails once, at the time it was told, with the number it 
     root.create_file("unhindered");
 }
 
-TEST_CASE("after a failed sync later ones of the file succeed and keep nothing") {
+TEST_CASE("after a failed sync or write-back later syncs of the file succeed and keep nothing") {
+    auto const failing = GENERATE(Operation::sync, Operation::start_writeback);
     MemoryPlatform machine;
     auto root = root_of(machine);
     auto file = make_file(root, "f", "kept");
@@ -334,8 +336,11 @@ TEST_CASE("after a failed sync later ones of the file succeed and keep nothing")
     root.sync();
     file.write_at(0, as_bytes("lost"));
     auto mapping = file.map(Access::write);
-    machine.fail_next(Operation::sync, EIO);
-    CHECK(code_of([&] { mapping.sync(); }) == Errc::sync_failed);
+    machine.fail_next(failing, EIO);
+    CHECK(code_of([&] {
+              file.start_writeback(0, 4);
+              mapping.sync();
+          }) == Errc::sync_failed);
     mapping.sync();
     file.sync();
     CHECK(content(file) == "lost");

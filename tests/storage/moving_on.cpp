@@ -69,6 +69,25 @@ TEST_CASE("the next record after a failed sync lies in a new file, behind what w
     CHECK(after_process_death(d.ground) == "0=a 1=b 2=c 3=d 4=e");
 }
 
+TEST_CASE("whoever comes after a failed write-back and a death believes nothing of that file") {
+    for (unsigned const after : {0U, 1U}) {  // the beginning of a piece; the wait for one
+        CAPTURE(after);
+        Ground ground;
+        {
+            MemoryLife life{ground, MemoryLife::Keeper::by_hand};
+            life.append_large(9);  // more than a segment
+            ground.platform().fail_next(Operation::start_writeback, EIO, after);
+            life.keep();
+            REQUIRE_FALSE(ground.platform().has_failures());
+            CHECK(ground.control().syncing == 1);
+        }
+        MemoryLife life{ground};
+        life.append("x");
+        life.state().flush();
+        CHECK(after_power_loss(ground) == life.text());
+    }
+}
+
 TEST_CASE("a flush after a failed one makes durable by copying, not by syncing the file again") {
     Doubtful d;
     d.life.state().flush();

@@ -135,8 +135,8 @@ public:
         machine_->limit_bytes.reset();
     }
     /// The next such operation but `after` fails once, with this error number and without any other
-    /// effect. A failed sync also loses for good what the file had not made durable: as on Linux
-    /// its later syncs succeed and change nothing.
+    /// effect. A failed sync or write-back also loses for good what the file had not made durable:
+    /// as on Linux its later syncs succeed and change nothing.
     void fail_next(Operation operation, int system_code, unsigned after = 0) {
         std::lock_guard const lock{machine_->mutex};
         machine_->failures.push_back({operation, system_code, after});

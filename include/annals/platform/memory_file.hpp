@@ -115,7 +115,9 @@ public:
     void start_writeback(std::uint64_t, std::uint64_t) {
         std::lock_guard const lock{machine_->mutex};
         int const code = machine_->failing(Operation::start_writeback);
-        if (code != 0) detail::raise_sync_failed(path_, code);
+        if (code == 0) return;
+        node_->writeback_lost = true;
+        detail::raise_sync_failed(path_, code);
     }
     void write_back(std::uint64_t place, std::uint64_t length) { start_writeback(place, length); }
     void sync() { detail::sync_file(*machine_, *node_, path_); }

@@ -117,7 +117,7 @@ struct MemoryFileNode {
     MemoryImage current{};
     MemoryImage durable{};
     bool linked = true;  ///< false: without a name, and its space given back
-    /// A sync has failed: as on Linux the next one returns success over lost pages.
+    /// A sync or write-back has failed: as on Linux the next one returns success over lost pages.
     bool writeback_lost = false;
     std::weak_ptr<void> lock{};  ///< lives as long as the open file that holds it
 
