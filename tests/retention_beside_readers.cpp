@@ -13,6 +13,7 @@
 #include "catch.hpp"
 #include "child.hpp"
 #include "numbered.hpp"
+#include "storage/lives.hpp"
 #include "turns.hpp"
 #include "world.hpp"
 
@@ -160,4 +161,72 @@ TEST_CASE("a reader in another process is told when records vanish under it, and
         (void)topic.delete_records_before(0, topic.end_offset() - 15);
     }
     CHECK(child.join() == 0);
+}
+
+TEST_CASE("a replay that is made beside a deletion begins where the log does") {
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        CAPTURE(seed);
+        run_in_turns(seed, [&](Turns&, TurnPlatform machine) {
+            BasicLog<TurnPlatform> log{
+                "log", {.segment_bytes = small_segment, .keeper = false}, machine};
+            auto const topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
+            append_to(topic, 22);
+            auto const holder = topic.replay({.until = Offset{1}});
+            TurnThread other{[&] { (void)topic.delete_records_before(0, Offset{20}); }};
+            std::size_t count = 0;
+            auto const error = error_of([&] { count = values_of(topic.replay()).size(); });
+            CHECK_FALSE(error);
+            CHECK((count == 22 || count == 2));
+        });
+    }
+}
+
+TEST_CASE("a replay goes on behind a copy that was made, and then removed, since it began") {
+    World<MemoryPlatform> world;
+    auto log = world.open({.segment_bytes = small_segment, .keeper = false});
+    auto const topic = log.topic<std::string, std::string>("t", {.sync = Sync::never});
+    auto producer = topic.producer();
+    producer.send("k", "a");
+    topic.flush();
+    producer.send("k", "b");
+    producer.send("k", "c");
+    {
+        auto const replay = topic.replay();
+        world.machine.platform.fail_next(Operation::sync, EIO);
+        CHECK(code_of([&] { topic.flush(); }) == Errc::sync_failed);
+        producer.send("k", "d");  // behind a copy of the two
+        append_to(topic, 20);
+        CHECK(topic.delete_records_before(0, topic.end_offset()) == topic.end_offset());
+        CHECK(values_of(replay) == std::vector<std::string>{"a", "b", "c"});
+    }
+    (void)topic.consumer().poll(0ns);
+    world.machine.platform.advance(5s);
+    (void)topic.consumer().poll(0ns);
+    CHECK(names_in(world.directory("topics", "t", "0")).size() <= 4);
+}
+
+TEST_CASE("by time nothing is skipped or deleted that is sent meanwhile and is younger") {
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        CAPTURE(seed);
+        run_in_turns(seed, [&](Turns&, TurnPlatform machine) {
+            BasicLog<TurnPlatform> log{"log", {.keeper = false}, machine};
+            auto const topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
+            auto const at = [](std::uint64_t number) {
+                return Timestamp{std::chrono::nanoseconds{static_cast<std::int64_t>(number)}};
+            };
+            TurnThread sender{[&] {
+                for (std::uint64_t i = 0; i < 100; ++i) {
+                    topic.partition(0).append({}, as_bytes("v"), {.timestamp = at(i)});
+                }
+            }};
+            auto consumer = topic.consumer();
+            for (std::uint64_t end = 0; end < 100;) {
+                end = topic.end_offset().value();
+                consumer.seek(at(end));
+                CHECK(consumer.position(0) <= Offset{end});
+                end = topic.end_offset().value();
+                CHECK(topic.delete_records_before(0, at(end)) <= Offset{end});
+            }
+        });
+    }
 }

@@ -113,7 +113,8 @@ public:
 
     /// Commits all that was polled, in every partition. It survives the process at once, and power
     /// loss when it has returned. Throws, with nothing committed: `invalid_argument` without a
-    /// group, `read_only`, `closed`, `no_space`, `sync_failed`.
+    /// group, `read_only`, `closed`, `no_space`; `sync_failed`: where the disk then also refuses to
+    /// take it back, whoever opens the log next may find it committed all the same.
     void commit() {
         auto changed = committable();
         for (std::uint32_t id = 0; id < parts_.size(); ++id) {
@@ -274,7 +275,7 @@ private:
     /// The next record. Another process's log is looked at anew before it counts as read to its
     /// end.
     [[nodiscard]] bool take(Part& part, Record<K, V>& record) {
-        if (part.reader.next(record)) return true;
+        if (part.reader.next(record, part.reader.state().readable_end())) return true;
         if (topic().is_writing()) return false;
         part.reader.state().refresh();
         return part.reader.next(record);

@@ -231,10 +231,10 @@ public:
     /// place, and `offset_out_of_range` before the log's beginning.
     [[nodiscard]] std::optional<RecordView> next() {
         RecordView record;
-        if (reader_.next(record)) return record;
         auto& state = reader_.state();
+        if (reader_.next(record, state.readable_end())) return record;
         if (reader_.offset() >= state.end()) return std::nullopt;
-        if (!reader_.next(record)) return std::nullopt;
+        if (!reader_.next(record, state.readable_end())) return std::nullopt;
         return record;
     }
 

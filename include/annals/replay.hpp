@@ -20,7 +20,8 @@ namespace annals::inline v1 {
 /// A range of records whose bounds were fixed when it was made: whatever producers do meanwhile,
 /// and also after the log was closed, it gives the same records, each time it is walked. What
 /// retention removes meanwhile stays, with its disk space, until the replay is gone; in a process
-/// that only reads, walking throws `offset_out_of_range` there. Copies are cheap. Each begin() is a
+/// that only reads, walking throws `offset_out_of_range` there, and `closed` where the log was
+/// closed and another writer has removed the records since. Copies are cheap. Each begin() is a
 /// walk of its own; one thread at a time walks.
 template <class K, class V, class P>
 class BasicReplay {
@@ -154,8 +155,8 @@ private:
         Part part{state, from, until};
         if (state->is_writing()) {
             part.held = std::make_shared<Held>(state->segments().hold({from, until}));
-            std::uint64_t const first = part.held->empty() ? until : part.held->front()->base();
-            part.from = std::max(from, first);  // what went between the two looks
+            // What went between the two looks; what goes from now on is held.
+            part.from = std::max(from, state->segments().beginning());
         }
         parts_.push_back(std::move(part));
     }

@@ -20,6 +20,7 @@
 #include "../child.hpp"
 #include "../effort.hpp"
 #include "../senders.hpp"
+#include "../storage/lives.hpp"
 #include "../world.hpp"
 
 using namespace annals;
@@ -226,4 +227,39 @@ TEST_CASE("to use what was moved from is an assertion, to destroy or assign it i
     CHECK(old.topic->name() == "t");
     old.log.reset();
     now.use();
+}
+
+TEST_CASE("what a closed log's handles read ends where it ended, whoever goes on") {
+    World<MemoryPlatform> world;
+    LogOptions const options{.segment_bytes = small_segment, .keeper = false};
+    auto log = world.open(options);
+    auto const topic = log.topic<std::string, std::string>("t", {.sync = Sync::never});
+    topic.producer().send("k", "a");
+    auto consumer = topic.consumer();
+    auto cursor = topic.partition(0).cursor();
+    log.close();
+    auto next = world.open(options);
+    auto const again = next.topic<std::string, std::string>("t");
+    again.producer().send("k", "b");
+    CHECK(values_of(consumer.poll(0ns)) == std::vector<std::string>{"a"});
+    CHECK(consumer.poll(0ns).empty());
+    CHECK(cursor.next());
+    CHECK_FALSE(cursor.next());
+}
+
+TEST_CASE("what another writer removes of a closed log is gone for its handles, and they say so") {
+    World<MemoryPlatform> world;
+    LogOptions const options{.segment_bytes = small_segment, .keeper = false};
+    auto log = world.open(options);
+    auto const topic = log.topic<std::string, std::string>("t", {.sync = Sync::never});
+    append_to(topic, 20);
+    auto const replay = topic.replay();
+    auto cursor = topic.partition(0).cursor();
+    log.close();
+    auto next = world.open(options);
+    auto const again = next.topic<std::string, std::string>("t");
+    CHECK(again.delete_records_before(0, Offset{18}) == Offset{18});
+    CHECK(code_of([&] { (void)values_of(replay); }) == Errc::closed);
+    CHECK(code_of([&] { (void)cursor.next(); }) == Errc::closed);
+    CHECK(values_of(again.replay()).size() == 2);
 }

@@ -330,3 +330,23 @@ TEST_CASE("a control file that could not be replaced keeps the watermark that wa
     durability.sync_control();
     CHECK_FALSE(durability.is_control_behind());
 }
+
+TEST_CASE("a log that was closed in the midst of a roll opens after power loss") {
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        CAPTURE(seed);
+        TurnPlatform machine;
+        std::uint64_t sent = 7;
+        Turns{seed, machine}.run([&] {
+            BasicLog<TurnPlatform> log{
+                "log", {.segment_bytes = small_segment, .keeper = false}, machine};
+            auto const topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::always});
+            append_to(topic, 7);
+            TurnThread sender{[&] {
+                if (!error_of([&] { append_to(topic, 1); })) ++sent;
+            }};
+            TurnThread closer{[&] { log.close(); }};
+        });
+        MemoryLog log{"log", {.read_only = true}, machine.after_power_loss()};
+        CHECK(log.topic<Bytes, Bytes>("t").end_offset() == Offset{sent});
+    }
+}

@@ -601,3 +601,41 @@ TEST_CASE("a copied log whose control file is younger than its segments goes on 
         CHECK(records_of(next) == from(story, 55));
     }
 }
+
+TEST_CASE("age ends a segment also where nobody has looked since its first record") {
+    World<MemoryPlatform> world;
+    auto& machine = world.machine.platform;
+    auto log = world.open({.segment_bytes = small_segment, .keeper = false});
+    auto const topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never, .retention_age = 1h});
+    auto consumer = topic.consumer();
+    append_to(topic, 7);
+    machine.advance(2h);
+    {
+        bool is_activated = false;
+        MemoryPlatform::StoreHook const hook{[&](std::byte const*, std::size_t size) {
+            if (size == sizeof(format::Activation)) is_activated = true;
+            if (size != 8 || !is_activated) return;
+            if (topic.partition(0).durable_offset() < Offset{7}) return;  // not the claim yet
+            is_activated = false;
+            (void)error_of([&] { (void)consumer.poll(0ns); });
+        }};
+        append_to(topic, 1);
+    }
+    for (int i = 0; i < 10; ++i) {
+        machine.advance(30min);
+        consumer.seek_to_end();
+        (void)consumer.poll(0ns);
+    }
+    CHECK(topic.beginning_offset() == Offset{8});
+}
+
+TEST_CASE("what is too many records goes when they are, not with the next roll") {
+    World<MemoryPlatform> world;
+    auto log = world.open({.segment_bytes = small_segment, .keeper = false});
+    auto const topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never, .retention_records = 5});
+    append_to(topic, 8);  // seven fill a segment
+    append_to(topic, 3, 8);
+    world.machine.platform.advance(1h);
+    append_to(topic, 1, 8);
+    CHECK(topic.beginning_offset() == Offset{7});
+}

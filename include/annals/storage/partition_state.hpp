@@ -149,6 +149,11 @@ public:
         return writer_ ? writer_->claimed_end() : published_end();
     }
 
+    /// How far handles may read: whatever there is, but of a closed log not what others add to it.
+    [[nodiscard]] std::uint64_t readable_end() const {
+        return is_closed() ? writer_->claimed_end() : std::numeric_limits<std::uint64_t>::max();
+    }
+
     [[nodiscard]] std::uint64_t durable() const {
         if (writer_) return writer_->durability().durable_offset();
         return durable_by(follower_->durable());
@@ -173,7 +178,8 @@ public:
     }
 
     /// What `find()` finds. Where a file vanished meanwhile it looks again, for the log begins
-    /// later now, or another writer has recovered it. Throws `closed` where the topic was removed.
+    /// later now, or another writer has recovered it. Throws `closed` where the topic was removed,
+    /// or the log was closed: what another writer removes of it then is gone.
     template <class Find>
     [[nodiscard]] auto find_again(Find const& find) -> decltype(find()) {
         constexpr unsigned most_tries = 100;
@@ -182,22 +188,27 @@ public:
             auto const error = detail::attempt([&] { found = find(); });
             if (!error) return found;
             bool const is_vanished = error->code() == Errc::not_found;
+            if (is_vanished && is_closed()) {
+                detail::raise(Errc::closed, "the log was closed, and this was removed since",
+                              {.path = error->path()});
+            }
             if (is_vanished || error->code() == Errc::corrupt) refresh();
             if (!is_vanished || tries == most_tries) detail::raise_again(*error);
             platform().relax(tries);
         }
     }
 
-    /// The offset of the first record whose timestamp is at least `timestamp`, or the end. Throws
-    /// `corrupt` where damage hides which it is.
+    /// The offset of the first record whose timestamp is at least `timestamp`, or where the end was
+    /// before anything was looked at. Throws `corrupt` where damage hides which it is.
     [[nodiscard]] std::uint64_t offset_at(std::int64_t timestamp) {
+        std::uint64_t const end = published_end();
         auto const find = [&] { return lookup_.find_time(timestamp, access()); };
         auto found = find_again([&] { return with_relief(find); });
         if (found && found->is_damaged) {
             refresh();  // another segment may have the record, such as a copy
             found = find_again([&] { return with_relief(find); });
         }
-        if (!found) return published_end();
+        if (!found) return std::max(end, segments_.beginning());
         if (found->is_damaged) raise_if_damage(*found->segment, found->extent);
         return found->segment->base() + found->extent.count;
     }
@@ -317,8 +328,7 @@ private:
     }
 
     void retain_where_due() {
-        std::int64_t const due = retention_->due();
-        if (due == Retention<P>::never || due > platform().steady_now().count()) return;
+        if (!retention_->is_due()) return;
         (void)detail::attempt([&] { retention_->keep(published_end()); });
     }
 

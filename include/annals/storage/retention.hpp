@@ -33,6 +33,8 @@ struct Kept {
     std::uint64_t beginning = 0;
     /// So long until more may have to go because of its age, in nanoseconds.
     std::int64_t wait = std::numeric_limits<std::int64_t>::max();
+    /// Once the log has come to end there more has to go, for there are too many records then.
+    std::uint64_t excess_end = unlimited;
 };
 
 /// When a segment's age begins: at its youngest record's stamp. A stamp in the future says nothing,
@@ -68,6 +70,7 @@ struct Kept {
         if (!is_too_old && !is_too_large && !is_one_too_many) {
             bool const is_far = now < 0 && due > max + now;
             if (limits.age != format::Retention::no_age && !is_far) kept.wait = due - now;
+            kept.excess_end = detail::add_saturating(ended[i].end, limits.records);
             break;
         }
         bytes -= ended[i].bytes;
@@ -94,7 +97,7 @@ public:
           inherited_{ordinal_of(segments.last())},
           pace_{writer.context().has_keeper ? second : 0} {}
 
-    /// When `keep` is to be called next, on the steady clock.
+    /// When `keep` is to be called next, on the steady clock, unless more is sent.
     [[nodiscard]] std::int64_t due() const {
         std::int64_t const due = due_.load(std::memory_order_relaxed);
         if (!settings_.retention.is_limited()) return due == 0 ? never : due;
@@ -104,8 +107,12 @@ public:
         return is_changed ? std::min(due, looked_.load(std::memory_order_relaxed) + pace_) : due;
     }
 
-    void keep_if_due(std::uint64_t published_end) {
-        if (due() <= now()) keep(published_end);
+    /// Whether it is to be called now.
+    [[nodiscard]] bool is_due() const {
+        std::uint64_t const excess_end = excess_end_.load(std::memory_order_relaxed);
+        if (excess_end != unlimited && writer_.claimed_end() >= excess_end) return true;
+        std::int64_t const due = this->due();
+        return due != never && due <= now();
     }
 
     /// Ends the active segment where it is old enough, and removes what the limits do not allow.
@@ -117,6 +124,7 @@ public:
         seen_changes_.store(settings_.retention.changes(), std::memory_order_relaxed);
         seen_last_.store(ordinal_of(segments_.last()), std::memory_order_relaxed);
         come_again_in(second);  // unless all goes well
+        excess_end_.store(unlimited, std::memory_order_relaxed);
         std::int64_t wait = never;
         if (settings_.retention.is_limited()) wait = keep_within_limits(published_end);
         remove_old();
@@ -181,6 +189,7 @@ private:
         Kept const kept =
             apply(limits, segments_.beginning(), ended, published_end, other_bytes, system_now());
         if (kept.beginning > segments_.beginning()) begin_at(kept.beginning);
+        excess_end_.store(kept.excess_end, std::memory_order_relaxed);
         bool const is_one_not_ended = ended.size() + 1 < segments.size();
         return is_one_not_ended ? second : std::min(wait, kept.wait);
     }
@@ -188,10 +197,8 @@ private:
     /// Ends the active segment that has held records for so long. Returns how long it still takes.
     [[nodiscard]] std::int64_t end_active(std::int64_t segment_age) {
         SegmentPtr const active = segments_.last();
-        if (segment_age == never || !active || active->is_finished() ||
-            active->published().count == 0) {
-            return never;
-        }
+        if (segment_age == never || !active || active->is_finished()) return never;
+        if (active->published().count == 0) return segment_age;  // nobody tells of its first record
         if (watched_ != active->ordinal()) {
             watched_ = active->ordinal();
             // How long it has held records is known of those that this process has made.
@@ -260,6 +267,7 @@ private:
     Atomic<std::int64_t> looked_{0};
     Atomic<std::uint64_t> seen_changes_{0};
     Atomic<std::uint64_t> seen_last_{0};
+    Atomic<std::uint64_t> excess_end_{unlimited};
 
     typename P::Mutex mutex_;            // of what follows, and of the work itself
     std::vector<std::uint64_t> doomed_;  // dropped, and their files not removed yet

@@ -225,6 +225,13 @@ public:
     }
     void set_limit(std::uint64_t count) noexcept { limit_.store(count, std::memory_order_release); }
 
+    /// From that number on the records are the copy's, which is held by whoever holds this segment.
+    /// One call at a time.
+    void hand_over(std::shared_ptr<Segment> copy, std::uint64_t count) noexcept {
+        copy_ = std::move(copy);
+        set_limit(count);
+    }
+
     /// The highest timestamp of a complete segment, as its first page says; `before_all_time`: the
     /// index must tell.
     [[nodiscard]] std::int64_t known_max_timestamp() const noexcept {
@@ -271,6 +278,7 @@ private:
     std::shared_ptr<SegmentFiles<P> const> files_;
     SegmentInfo const info_;
     std::vector<Gap> gaps_;
+    std::shared_ptr<Segment> copy_;
     std::byte* bytes_ = nullptr;
     FileIdentity identity_;
 

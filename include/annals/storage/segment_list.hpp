@@ -70,6 +70,7 @@ public:
             // Nobody comes to hold it meanwhile: that goes through the list.
             if (each->use_count() == 1) {
                 dropped.push_back((*each)->ordinal());
+                each->reset();  // and with it its hold on a copy behind it
             } else {
                 *kept++ = std::move(*each);
             }
@@ -166,7 +167,7 @@ private:
         kept.reserve(segments_.size() + 1);  // from here on nothing can fail
         for (SegmentPtr const& each : segments_) {
             std::uint64_t const count = copy->base() - std::min(copy->base(), each->base());
-            each->set_limit(std::min(each->limit(), count));
+            if (count < each->limit()) each->hand_over(copy, count);
             (count == 0 ? replaced : kept).push_back(each);
         }
         kept.push_back(copy);

@@ -30,7 +30,9 @@ public:
     [[nodiscard]] Round keep(std::uint64_t published_end, std::uint64_t claimed_end) {
         Round round;
         if (writer_.has_begun()) keep_appended(published_end, claimed_end, round);
-        round.attempt([&] { retention_.keep_if_due(published_end); });
+        round.attempt([&] {
+            if (retention_.is_due()) retention_.keep(published_end);
+        });
         if (retention_.due() != Retention<P>::never) round.come_again(retention_.due());
         round.trouble = complaint_.once(std::move(round.trouble));
         return round;

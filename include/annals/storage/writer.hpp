@@ -208,7 +208,7 @@ public:
         refuse(closed);
         if (!has_begun()) return;
         wait_published(claimed_end());
-        make_durable(claimed_end());
+        make_durable(std::max(claimed_end(), segments_.last()->base() + 1));  // also an empty one
         complete_rolled();
         auto const [tail, active] = this->active();
         Extent const end = tail->claimed(context_->platform);
