@@ -212,7 +212,7 @@ public:
     void scan(Sink& sink) override {
         if (setup_.reading == Reading::in_calls) return read_all(sink);
         Mapping const mapping{file_, file_.size(), PROT_READ};
-        if (setup_.reading == Reading::by_record) return take_singly(mapping, sink);
+        if (setup_.reading == Reading::singly) return take_singly(mapping, sink);
         if (sink.touch() == Touch::all) return take_all(mapping, sink);
         for (std::uint64_t at = 0; at < mapping.size(); at += pool_.frame_bytes()) {
             char const* const key = mapping.data() + at + Pool::header_bytes;
@@ -279,10 +279,10 @@ std::unique_ptr<Store> open_supplied(Setup const& setup) {
     return open_ceiling(supplied);
 }
 
-std::unique_ptr<Store> open_by_record(Setup const& setup) {
-    Setup by_record = setup;
-    by_record.reading = Reading::by_record;
-    return open_ceiling(by_record);
+std::unique_ptr<Store> open_singly(Setup const& setup) {
+    Setup singly = setup;
+    singly.reading = Reading::singly;
+    return open_ceiling(singly);
 }
 
 }  // namespace bench

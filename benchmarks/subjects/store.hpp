@@ -31,7 +31,7 @@ enum class AfterDeath { detect, power_loss };
 /// not, or a second thread goes ahead and populates them.
 enum class Pages { populated, fresh, supplied };
 /// How it reads: many frames at a time through a mapping, one after the other, or by calls.
-enum class Reading { mapping, by_record, in_calls };
+enum class Reading { mapping, singly, in_calls };
 
 /// Which store is opened, and for what. Each subject takes from it what it knows.
 struct Setup {

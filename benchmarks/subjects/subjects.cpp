@@ -7,7 +7,7 @@ namespace bench {
 namespace {
 
 constexpr Subject all_subjects[] = {
-    {"ceiling", &open_ceiling}, {"supplied", &open_supplied}, {"by_record", &open_by_record},
+    {"ceiling", &open_ceiling}, {"supplied", &open_supplied}, {"singly", &open_singly},
     {"annals", &open_annals},   {"stdio", &open_stdio},       {"write", &open_write},
 #ifdef ANNALS_BENCH_HAS_ROCKSDB
     {"rocksdb", &open_rocksdb},

@@ -14,7 +14,7 @@ namespace bench {
 [[nodiscard]] std::unique_ptr<Store> open_supplied(Setup const& setup);
 /// Reading the same frames one by one, each handed out by itself and, where checks are made,
 /// checked.
-[[nodiscard]] std::unique_ptr<Store> open_by_record(Setup const& setup);
+[[nodiscard]] std::unique_ptr<Store> open_singly(Setup const& setup);
 [[nodiscard]] std::unique_ptr<Store> open_stdio(Setup const& setup);
 [[nodiscard]] std::unique_ptr<Store> open_write(Setup const& setup);
 [[nodiscard]] std::unique_ptr<Store> open_rocksdb(Setup const& setup);
