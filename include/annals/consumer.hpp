@@ -140,8 +140,8 @@ public:
     void seek(std::chrono::sys_time<Duration> time) {
         auto const stamp = Bound{time}.timestamp().time_since_epoch().count();
         for (Part& part : parts_) {
-            (void)part.reader.state().end();
-            move(part, part.reader.state().offset_at(stamp));
+            auto& state = part.reader.state();
+            move(part, state.offset_at(stamp, state.end()));
         }
     }
 
@@ -275,7 +275,7 @@ private:
     /// The next record. Another process's log is looked at anew before it counts as read to its
     /// end.
     [[nodiscard]] bool take(Part& part, Record<K, V>& record) {
-        if (part.reader.next(record, part.reader.state().readable_end())) return true;
+        if (part.reader.next(record)) return true;
         if (topic().is_writing()) return false;
         part.reader.state().refresh();
         return part.reader.next(record);

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -25,8 +24,6 @@ public:
     using State = storage::PartitionState<P>;
     using Held = std::vector<std::shared_ptr<storage::Segment<P>>>;
 
-    static constexpr std::uint64_t no_end = std::numeric_limits<std::uint64_t>::max();
-
     BasicRecordReader() = default;
     /// What is `held` is read also where the log has come to begin behind it.
     BasicRecordReader(std::shared_ptr<State> state, std::uint64_t offset, Check check,
@@ -47,7 +44,7 @@ public:
 
     /// Puts the next published record below `end` into `record`. False: there is none (yet). Throws
     /// `corrupt` where the record is damaged, `offset_out_of_range` where it was removed.
-    [[nodiscard]] bool next(RecordView& record, std::uint64_t end = no_end) {
+    [[nodiscard]] bool next(RecordView& record, std::uint64_t end) {
         ANNALS_ASSERT(state().process().is_this());  // a log does not go into a forked child
         do {
             if (take(record, end)) [[likely]]
@@ -55,6 +52,8 @@ public:
         } while (go_past(end));
         return false;
     }
+    /// The next of all that handles may read.
+    [[nodiscard]] bool next(RecordView& record) { return next(record, state().readable_end()); }
 
     /// Throws `offset_out_of_range` where the next offset lies before the log's beginning.
     void require_in_log() const {
@@ -231,10 +230,10 @@ public:
     /// place, and `offset_out_of_range` before the log's beginning.
     [[nodiscard]] std::optional<RecordView> next() {
         RecordView record;
+        if (reader_.next(record)) return record;
         auto& state = reader_.state();
-        if (reader_.next(record, state.readable_end())) return record;
         if (reader_.offset() >= state.end()) return std::nullopt;
-        if (!reader_.next(record, state.readable_end())) return std::nullopt;
+        if (!reader_.next(record)) return std::nullopt;
         return record;
     }
 

@@ -147,7 +147,7 @@ private:
         auto const offset_of = [&](std::optional<Bound> const& bound, std::uint64_t otherwise) {
             if (!bound) return otherwise;
             if (bound->is_offset()) return bound->offset().value();
-            return state->offset_at(bound->timestamp().time_since_epoch().count());
+            return state->offset_at(bound->timestamp().time_since_epoch().count(), end);
         };
         std::uint64_t const from = std::max(offset_of(options.from, beginning), beginning);
         std::uint64_t const until = std::min(offset_of(options.until, end), end);

@@ -84,8 +84,8 @@ public:
         auto const& state = state_->partition(partition);
         std::uint64_t offset = bound.offset().value();
         if (!bound.is_offset()) {
-            (void)state->end();  // as far as it is known to whoever calls
-            offset = state->offset_at(bound.timestamp().time_since_epoch().count());
+            std::int64_t const stamp = bound.timestamp().time_since_epoch().count();
+            offset = state->offset_at(stamp, state->end());
         }
         return Offset{state->delete_before(offset)};
     }

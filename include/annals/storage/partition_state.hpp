@@ -198,10 +198,10 @@ public:
         }
     }
 
-    /// The offset of the first record whose timestamp is at least `timestamp`, or where the end was
-    /// before anything was looked at. Throws `corrupt` where damage hides which it is.
-    [[nodiscard]] std::uint64_t offset_at(std::int64_t timestamp) {
-        std::uint64_t const end = published_end();
+    /// The offset of the first record whose timestamp is at least `timestamp`, or `end`, which is
+    /// what end() has returned: younger records may have come behind it. Throws `corrupt` where
+    /// damage hides which it is.
+    [[nodiscard]] std::uint64_t offset_at(std::int64_t timestamp, std::uint64_t end) {
         auto const find = [&] { return lookup_.find_time(timestamp, access()); };
         auto found = find_again([&] { return with_relief(find); });
         if (found && found->is_damaged) {
