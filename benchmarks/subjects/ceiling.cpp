@@ -212,12 +212,8 @@ public:
     void scan(Sink& sink) override {
         if (setup_.reading == Reading::in_calls) return read_all(sink);
         Mapping const mapping{file_, file_.size(), PROT_READ};
-        if (setup_.reading == Reading::singly) return take_singly(mapping, sink);
-        if (sink.touch() == Touch::all) return take_all(mapping, sink);
-        for (std::uint64_t at = 0; at < mapping.size(); at += pool_.frame_bytes()) {
-            char const* const key = mapping.data() + at + Pool::header_bytes;
-            sink.take({key, Pool::key_bytes}, {});
-        }
+        bool const is_whole = sink.touch() == Touch::all && setup_.reading == Reading::mapping;
+        is_whole ? take_all(mapping, sink) : take_singly(mapping, sink);
     }
 
 private:

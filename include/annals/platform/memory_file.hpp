@@ -20,13 +20,19 @@ namespace annals::inline v1 {
 
 namespace detail {
 
+/// Where the operation is to fail, what the file has not made durable is lost with it.
+inline void check_writing(MemoryMachine& machine, Operation operation, MemoryFileNode& file,
+                          std::string const& path) {
+    int const code = machine.failing(operation);
+    if (code == 0) return;
+    file.writeback_lost = true;
+    raise_sync_failed(path, code);
+}
+
 /// File::sync and Mapping::sync: both make the whole file durable.
 inline void sync_file(MemoryMachine& machine, MemoryFileNode& file, std::string const& path) {
     std::lock_guard const lock{machine.mutex};
-    if (int const code = machine.failing(Operation::sync)) {
-        file.writeback_lost = true;
-        raise_sync_failed(path, code);
-    }
+    check_writing(machine, Operation::sync, file, path);
     file.make_durable();
 }
 
@@ -114,10 +120,7 @@ public:
     }
     void start_writeback(std::uint64_t, std::uint64_t) {
         std::lock_guard const lock{machine_->mutex};
-        int const code = machine_->failing(Operation::start_writeback);
-        if (code == 0) return;
-        node_->writeback_lost = true;
-        detail::raise_sync_failed(path_, code);
+        detail::check_writing(*machine_, Operation::start_writeback, *node_, path_);
     }
     void write_back(std::uint64_t place, std::uint64_t length) { start_writeback(place, length); }
     void sync() { detail::sync_file(*machine_, *node_, path_); }

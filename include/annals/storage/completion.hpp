@@ -55,7 +55,7 @@ template <Platform P>
 void extend_index(SegmentFiles<P> const& files, Segment<P>& segment,
                   typename Segment<P>::Pin const& pin, Access access) {
     format::Extent const end = segment.published();
-    segment.index().extend({pin->data(), segment.info().capacity}, segment.info().salt, end);
+    segment.index().extend(segment.bytes_of(pin), segment.info().salt, end);
     bool const is_whole = segment.is_finished() && segment.index().max_timestamp().second == end;
     if (is_whole && access == Access::write) write_index(files, segment);
 }

@@ -191,8 +191,7 @@ private:
                           .salt = segment.info().salt,
                           .durable = last_.durable_extent(segment.ordinal()),
                           .limit = segment.limit()};
-        Findings findings =
-            Examiner{{pin->data(), evidence.capacity}, evidence}.examine(last_.death);
+        Findings findings = Examiner{segment.bytes_of(pin), evidence}.examine(last_.death);
         bool const reaches_limit = findings.end.count >= segment.limit();
         reach_.is_open = !findings.is_sealed && !reaches_limit;
         if (reach_.is_open && last_.was_durable(segment.ordinal() + 1) && !findings.damage) {
