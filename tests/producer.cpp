@@ -34,6 +34,10 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
+struct Large {
+    std::array<std::int64_t, 6> numbers;
+};
+
 /// Encodes beforehand; what happens meanwhile is the test's to say.
 struct Scripted {
     std::string text;
@@ -123,6 +127,37 @@ TEMPLATE_TEST_CASE("send takes a variant's alternatives as they are", "", Native
     CHECK(std::get<1>(values[1]) == "five");
     CHECK(std::get<0>(values[2]) == 6);
     CHECK(std::get<1>(values[3]) == "six");
+}
+
+TEMPLATE_TEST_CASE("a batch takes a variant's alternatives as they are", "", NativePlatform,
+                   MemoryPlatform) {
+    using Numbers = std::vector<std::int32_t>;
+    World<TestType> world;
+    auto log = world.open();
+    auto topic = log.template topic<int, std::variant<std::string, Numbers>>("t");
+    Texts const texts{std::string(100, 'a'), std::string(100, 'b')};
+    std::vector<Numbers> const numbers{Numbers(50, 7), Numbers(50, 8)};
+    topic.producer().send_batch(1, texts);
+    topic.producer().send_batch(1, numbers);
+    auto const values = values_of(topic.replay());
+    REQUIRE(values.size() == 4);
+    for (std::size_t i = 0; i < 2; ++i) {
+        CHECK(std::get<0>(values[i]) == texts[i]);
+        CHECK(std::get<1>(values[2 + i]) == numbers[i]);
+    }
+}
+
+TEMPLATE_TEST_CASE("a batch takes the values of an optional as they are", "", NativePlatform,
+                   MemoryPlatform) {
+    World<TestType> world;
+    auto log = world.open();
+    auto topic = log.template topic<int, std::optional<Large>>("t");
+    std::vector<Large> const sent{{{1, 2, 3, 4, 5, 6}}, {{7, 8, 9, 10, 11, 12}}};
+    topic.producer().send_batch(1, sent);
+    auto const values = values_of(topic.replay());
+    REQUIRE(values.size() == 2);
+    CHECK(values[0].value().numbers == sent[0].numbers);
+    CHECK(values[1].value().numbers == sent[1].numbers);
 }
 
 TEMPLATE_TEST_CASE("send returns where the record went", "", NativePlatform, MemoryPlatform) {

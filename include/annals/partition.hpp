@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include <annals/config.hpp>
@@ -74,8 +75,9 @@ Appended append_record(storage::PartitionState<P>& state, Key const& key, Value 
 }
 
 /// The whole way of a batch: one claim, so that all of it is visible or none. `values` is any range
-/// whose elements `part_of` makes frame parts of; it is walked twice.
-template <class P, class Key, class Values, class PartOf>
+/// whose elements become an `Element`, which lives until it is encoded, and of that `part_of` makes
+/// a frame part; it is walked twice.
+template <class Element, class P, class Key, class Values, class PartOf>
 Appended append_batch(storage::PartitionState<P>& state, Key const& key, Values const& values,
                       PartOf const& part_of, std::span<Header const> headers,
                       std::optional<Timestamp> const& given) {
@@ -84,9 +86,10 @@ Appended append_batch(storage::PartitionState<P>& state, Key const& key, Values 
     std::uint64_t const limit = writer.context().max_claim_bytes();
     std::uint64_t bytes = 0;
     std::uint64_t records = 0;
-    using Part = decltype(part_of(*std::begin(values)));
+    using Part = std::invoke_result_t<PartOf const&, Element>;
     using Content = storage::FrameContent<Key, Part>;
-    for (auto const& value : values) {
+    for (auto const& each : values) {
+        Element value = each;
         Part const part = part_of(value);
         bytes +=
             format::frame_extent(checked_length(Content{key, part, headers, timestamp}, limit));
@@ -100,7 +103,8 @@ Appended append_batch(storage::PartitionState<P>& state, Key const& key, Values 
         UserCodeScope const scope;  // the range may make its values as it goes
         std::uint64_t written = 0;
         std::uint64_t room = bytes;
-        for (auto const& value : values) {
+        for (auto const& each : values) {
+            Element value = each;
             Part const part = part_of(value);
             Content content{key, part, headers, timestamp};
             std::uint64_t const length = content.length();

@@ -141,16 +141,19 @@ private:
                                    SendOptions const& options) {
         std::uint32_t const id = choose(key, options);
         auto& state = *topic().partitions()[id];
-        auto const append = [&](auto const& parts, auto const& part_of) -> BatchMetadata {
-            auto const appended = detail::append_batch(state, key, parts, part_of, options.headers,
-                                                       options.timestamp);
+        auto const sent = [&](detail::Appended const& appended) -> BatchMetadata {
             return {id, appended.first, appended.count, appended.timestamp};
         };
         if constexpr (detail::is_encoded_beforehand<V>) {
+            using Part = storage::BytesPart const&;
             detail::EncodedBatch<V> const encoded{values};
-            return append(encoded.parts(), [](storage::BytesPart const& part) { return part; });
+            auto const part_of = [](Part part) { return part; };
+            return sent(detail::append_batch<Part>(state, key, encoded.parts(), part_of,
+                                                   options.headers, options.timestamp));
         } else {
-            return append(values, [](Value value) { return detail::ValueEncoder<V>{value}; });
+            auto const part_of = [](Value value) { return detail::ValueEncoder<V>{value}; };
+            return sent(detail::append_batch<Value>(state, key, values, part_of, options.headers,
+                                                    options.timestamp));
         }
     }
 

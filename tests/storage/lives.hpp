@@ -143,14 +143,15 @@ public:
         auto settings = std::make_shared<storage::TopicSettings<P>>();
         settings->sync = Sync::never;
         settings->retention.set(retention);
+        context_ = std::make_shared<storage::WriterContext<P>>(platform, small_segment,
+                                                               keeper == Keeper::by_hand);
         state_ = std::make_shared<storage::PartitionState<P>>(
-            std::move(files),
-            std::make_shared<storage::WriterContext<P>>(platform, small_segment,
-                                                        keeper == Keeper::by_hand),
-            std::move(settings), std::make_shared<storage::Signal<P>>(platform), rule);
+            std::move(files), context_, std::move(settings),
+            std::make_shared<storage::Signal<P>>(platform), rule);
     }
 
     [[nodiscard]] storage::PartitionState<P>& state() const noexcept { return *state_; }
+    [[nodiscard]] storage::WriterContext<P>& context() const noexcept { return *context_; }
     [[nodiscard]] std::shared_ptr<storage::PartitionState<P>> const& partition_state() const {
         return state_;
     }
@@ -170,7 +171,8 @@ public:
         auto const part_of = [](std::string_view value) {
             return storage::BytesPart{as_bytes(value)};
         };
-        return detail::append_batch(*state_, storage::BytesPart{}, values, part_of, {}, {})
+        return detail::append_batch<std::string_view>(*state_, storage::BytesPart{}, values,
+                                                      part_of, {}, {})
             .first.value();
     }
 
@@ -214,6 +216,7 @@ public:
     }
 
 private:
+    std::shared_ptr<storage::WriterContext<P>> context_;
     std::shared_ptr<storage::PartitionState<P>> state_;
 };
 
