@@ -90,7 +90,10 @@ inline void sync_name(int directory, std::string const& parent) {
     auto const opened = open_at(directory, parent.c_str(), O_RDONLY | O_DIRECTORY);
     // What we may pass through but not read is not ours to sync.
     if (!opened && errno == EACCES) return;
-    if (!opened || ::fsync(opened.number()) != 0) raise_sync_failed(parent, errno);
+    if (opened && ::fsync(opened.number()) == 0) return;
+    // A file system that is read only, where another is mounted, has nothing to make durable.
+    bool const has_no_sync = opened && (errno == EINVAL || errno == EROFS);
+    if (!has_no_sync) raise_sync_failed(parent, errno);
 }
 
 /// Makes what is missing of the path, one component after the other. Each name but the last is

@@ -57,11 +57,14 @@ namespace detail {
     }
 }
 
-/// Empty where it fails, with the reason in errno.
+/// Empty where it fails, with the reason in errno. Never a standard stream's number, where those
+/// are closed: what the program prints would go into the file.
 [[nodiscard]] inline Descriptor open_at(int directory, char const* name, int flags,
                                         unsigned mode = 0) noexcept {
-    return Descriptor{
+    Descriptor opened{
         retry_interrupted([&] { return ::openat(directory, name, flags | O_CLOEXEC, mode); })};
+    if (!opened || opened.number() > STDERR_FILENO) return opened;
+    return Descriptor{::fcntl(opened.number(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1)};
 }
 
 }  // namespace detail
