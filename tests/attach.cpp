@@ -513,3 +513,36 @@ TEST_CASE("many readers at once disturb neither the writer nor each other") {
     CHECK(topic.end_offset() == Offset{5000});
     for (auto const& reader : readers) CHECK(reader->join() == 0);
 }
+
+TEMPLATE_TEST_CASE("a reader knows what is durable in segments that came after it attached", "",
+                   NativePlatform, MemoryPlatform) {
+    World<TestType> world;
+    auto log = world.open(small);
+    auto topic = numbers_topic(log, {.sync = Sync::never});
+    send_numbers(log, 0, 10);
+    topic.flush();
+    auto reader = world.attach();
+    auto read = numbers_topic(reader);
+    CHECK(read.durable_offset() == Offset{10});
+    send_numbers(log, 10, 5000);  // some segments
+    topic.flush();
+    CHECK(read.durable_offset() == Offset{5000});
+    CHECK(read.partition(0).durable_offset() == Offset{5000});
+    send_numbers(log, 5000, 10'000);
+    log.close();
+    CHECK(read.durable_offset() == Offset{10'000});
+}
+
+TEST_CASE("closing a log that is only read ends a poll that waits") {
+    World<NativePlatform> world;
+    auto log = world.open();
+    send_numbers(log, 0, 1);
+    auto reader = world.attach();
+    auto consumer = numbers_topic(reader).consumer();
+    CHECK(consumer.poll(0ns).size() == 1);
+    std::jthread const closer{[&] {
+        std::this_thread::sleep_for(20ms);
+        reader.close();
+    }};
+    CHECK(code_of([&] { (void)consumer.poll(3s); }) == Errc::closed);
+}

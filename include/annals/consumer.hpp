@@ -73,6 +73,7 @@ public:
         auto const start = platform.steady_now();
         bool const is_endless = timeout == std::chrono::nanoseconds::max();
         Records<K, V> records;
+        looks_in_vain_ = 0;
         for (;;) {
             bool const is_woken = shared().is_woken.exchange(false, std::memory_order_seq_cst);
             collect(records.records_, max);
@@ -139,18 +140,15 @@ public:
     template <class Duration>
     void seek(std::chrono::sys_time<Duration> time) {
         auto const stamp = Bound{time}.timestamp().time_since_epoch().count();
-        for (Part& part : parts_) {
-            auto& state = part.reader.state();
-            move(part, state.offset_at(stamp, state.end()));
-        }
+        move_all([&](auto& state) { return state.offset_at(stamp, state.end()); });
     }
 
     void seek_to_beginning() {
-        for (Part& part : parts_) move(part, part.reader.state().beginning());
+        move_all([](auto& state) { return state.beginning(); });
     }
 
     void seek_to_end() {
-        for (Part& part : parts_) move(part, part.reader.state().end());
+        move_all([](auto& state) { return state.end(); });
     }
 
 private:
@@ -202,6 +200,14 @@ private:
         part.is_stale = false;
     }
 
+    /// Moves every partition, or none where one of the offsets cannot be found.
+    template <class Find>
+    void move_all(Find const& find) {
+        std::vector<std::uint64_t> offsets;
+        for (Part& part : parts_) offsets.push_back(find(part.reader.state()));
+        for (std::size_t i = 0; i < parts_.size(); ++i) move(parts_[i], offsets[i]);
+    }
+
     [[nodiscard]] Part first_part(std::shared_ptr<storage::PartitionState<P>> const& state,
                                   Start start) const {
         std::uint64_t const end = state->end();
@@ -232,7 +238,7 @@ private:
                           {.path = topic().path()});
         }
         for (auto const& partition : topic().partitions()) {
-            partition->require_open();
+            (void)partition->writer();  // throws where it is read only; damage stops no commit
             partition->sync_where_due();
         }
         return positions_->all();
@@ -312,9 +318,9 @@ private:
         typename storage::Signal<P>::Sleeper const announced{signal};
         WaitWord const ticket = signal.ticket();
         if (shared().is_woken.load(std::memory_order_seq_cst)) return;
-        if (is_something_coming()) return platform.relax(idle_looks_++);
+        if (is_something_coming()) return platform.relax(looks_in_vain_++);
         require_open();
-        idle_looks_ = 0;
+        looks_in_vain_ = 0;
         signal.sleep(ticket, timeout);
     }
 
@@ -337,7 +343,11 @@ private:
             if (auto const word = state.wait_word(pins[i])) words.push_back(*word);
             state.refresh();
         }
-        if (is_something_coming() || shared().is_woken.load(std::memory_order_seq_cst)) return;
+        if (shared().is_woken.load(std::memory_order_seq_cst)) return;
+        // What was looked at once more and is still not there to read is damaged, for now.
+        if (is_something_coming() && looks_in_vain_++ == 0) return;
+        require_open();
+        looks_in_vain_ = 0;
         topic().platform().wait(words, P::has_threads ? std::min(timeout, longest) : timeout);
     }
 
@@ -345,7 +355,7 @@ private:
     std::optional<storage::Positions<P>> positions_;
     std::vector<Part> parts_;
     std::size_t first_ = 0;
-    unsigned idle_looks_ = 0;
+    unsigned looks_in_vain_ = 0;  ///< at what is coming, one after the other
 };
 
 }  // namespace annals::inline v1

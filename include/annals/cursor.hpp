@@ -105,7 +105,8 @@ private:
         bool const is_whole =
             is_void || format::decode_frame(format::exact_frame(bytes, frame), view);
         if (!is_whole || !passes(*segment_, bytes, frame, number)) {
-            return raise_if_damage(frame.place, number);
+            leave_damaged({number, frame.place});
+            return true;
         }
         if (is_void) {
             place_ = frame.end;
@@ -167,7 +168,8 @@ private:
         bool const just_published = offset_ - segment_->base() < segment_->limit() && frame &&
                                     frame.word.state() != format::FrameState::seal;
         if (just_published || next_segment()) return false;
-        return !raise_if_damage(place_, offset_ - segment_->base());
+        leave_damaged({offset_ - segment_->base(), place_});
+        return false;
     }
 
     /// Whether the frame passes its check, as far as that was asked for.
@@ -195,17 +197,14 @@ private:
         return check_ == Check::never && is_data && format::has_number(bytes, frame, number);
     }
 
-    /// False: the log ends here, for now. True: another segment has the record, and none is
-    /// entered.
-    [[nodiscard]] bool raise_if_damage(std::uint64_t place, std::uint64_t number) {
+    /// Leaves the segment for the one that has the record instead, such as a copy of what could not
+    /// be made durable; or throws `corrupt`.
+    void leave_damaged(format::Extent at) {
         state_->refresh();
-        if (next_segment()) {
-            segment_.reset();  // such as a copy of what could not be made durable
-            return true;
-        }
-        if (!held_) require_in_log();  // what is missing may just have been removed
-        state_->raise_if_damage(*segment_, {number, place});
-        return false;
+        auto const damaged = next_segment() ? nullptr : segment_;
+        if (damaged && !held_) require_in_log();  // what is missing may just have been removed
+        if (damaged) damaged->raise_damage(at);
+        segment_.reset();
     }
 
     std::shared_ptr<State> state_;

@@ -85,11 +85,12 @@ public:
     /// writing with `closed`. Throws `not_found`, `read_only`.
     void remove_topic(std::string_view name) { state().remove_topic(std::string{name}); }
 
-    /// Returns when everything sent to the log before the call is durable. Throws `sync_failed`.
+    /// Returns when everything sent to the log before the call is durable. Throws `sync_failed`;
+    /// `corrupt` where some of it was damaged meanwhile.
     void flush() { state().flush(); }
 
     /// Ends all writing, makes it durable and frees the lock, whoever still holds handles: their
-    /// sends throw `closed`, what they read stays. Throws `sync_failed`, `io_error`; the lock is
+    /// sends and waits throw `closed`, what they read stays. Throws as flush(); the lock is
     /// free all the same. Again: does nothing.
     void close() { state().close(); }
 

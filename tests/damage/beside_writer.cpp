@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Damage that comes while a writer lives and somebody reads beside it: among what is durable it is
-// told, and never taken for the end of what is published.
+// Damage that comes while a writer lives: it is told to him and to whoever reads beside him, and
+// never taken for the end of what is published.
+#include <chrono>
+#include <cstddef>
 #include <string>
 
 #include "catch.hpp"
 #include "damage/small_log.hpp"
+#include "numbered.hpp"
 #include "world.hpp"
 
 using namespace annals;
 using namespace annals::test;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -96,7 +100,7 @@ TEST_CASE("a damaged time that was flushed is told to whoever looks for one") {
     CHECK(error->code() == Errc::corrupt);
 }
 
-TEST_CASE("what was not flushed ends where it cannot be read, for now") {
+TEST_CASE("a header that was lost among what was not flushed looks like an open claim, and ends") {
     Beside log;
     log.send(3);
     auto const before = files_of(log.machine).at(first_segment);
@@ -107,4 +111,42 @@ TEST_CASE("what was not flushed ends where it cannot be read, for now") {
           before.substr(format::first_frame_place));
     CHECK_FALSE(log.read_on());
     CHECK(log.count == 5);
+}
+
+TEMPLATE_TEST_CASE("damage among what was never flushed is told to whoever reads beside the writer",
+                   "", NativePlatform, MemoryPlatform) {
+    World<TestType> world;
+    auto log = world.open({.segment_bytes = 64u << 10});
+    auto topic = log.template topic<std::string, std::string>("t", {.sync = Sync::never});
+    for (int i = 0; i < 5; ++i) topic.producer().send("k", "value" + std::to_string(i));
+    auto file = world.directory("topics", "t", "0").open_file("00000001.seg", Access::write);
+    flip(file, place_of(file, "value3"));
+    auto reader = world.attach();
+    auto read = reader.template topic<std::string, std::string>("t");
+    CHECK(read.end_offset() == Offset{5});
+
+    unsigned replayed = 0;
+    CHECK(code_of([&] {
+              for ([[maybe_unused]] auto const& record : read.replay()) ++replayed;
+          }) == Errc::corrupt);
+    CHECK(replayed == 3);
+    auto consumer = read.consumer();
+    CHECK(consumer.poll(0ns).size() == 3);
+    CHECK(code_of([&] { (void)consumer.poll(1h); }) == Errc::corrupt);
+    auto cursor = read.partition(0).cursor(Offset{3});
+    CHECK(code_of([&] { (void)cursor.next(); }) == Errc::corrupt);
+}
+
+TEMPLATE_TEST_CASE("a writer whose segment was damaged under it tells so, and can be closed", "",
+                   NativePlatform, MemoryPlatform) {
+    World<TestType> world;
+    auto log = world.open({.segment_bytes = 64u << 10, .keeper = false});
+    auto topic = numbers_topic(log, {.sync = Sync::never});
+    send_numbers(log, 0, 3);
+    auto file = world.directory("topics", "numbers", "0").open_file("00000001.seg", Access::write);
+    flip(file, format::first_frame_place + 40 + offsetof(format::FrameHeader, number));
+    // Each waits for record 1 to be published.
+    CHECK(code_of([&] { (void)topic.end_offset(); }) == Errc::corrupt);
+    CHECK(code_of([&] { topic.flush(); }) == Errc::corrupt);
+    CHECK(code_of([&] { log.close(); }) == Errc::corrupt);
 }

@@ -240,3 +240,26 @@ TEST_CASE("early write-back that fails moves the log to another file, and is tol
     CHECK_FALSE(faults.is_repeated());
     require_all(acknowledged, world.open().topic<Bytes, Bytes>("t"));
 }
+
+TEST_CASE("after a failed sync, too, only sync_failed leaves open whether a record was sent") {
+    auto const operation = GENERATE(Operation::open, Operation::map, Operation::read);
+    bool has_happened = true;
+    for (unsigned after = 0; has_happened; ++after) {
+        REQUIRE(after < 200);
+        World<MemoryPlatform> world;
+        auto& machine = world.machine.platform;
+        auto log = world.open({.segment_bytes = 64 << 10});
+        auto const topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::always});
+        auto partition = topic.partition(0);
+        partition.append({}, as_bytes("a"));  // durable, so that the old segment stays in the list
+        machine.fail_next(Operation::sync, EIO);
+        CHECK(code_of([&] { partition.append({}, as_bytes("b")); }) == Errc::sync_failed);
+        machine.fail_next(operation, EMFILE, after);
+        auto const error = error_of([&] { partition.append({}, as_bytes("c")); });
+        has_happened = !machine.has_failures();
+        machine.clear_failures();
+        CAPTURE(static_cast<int>(operation), after, error ? error->what() : "no error");
+        if (error && error->code() != Errc::sync_failed) CHECK(topic.end_offset() == Offset{2});
+        if (!error) CHECK(topic.end_offset() == Offset{3});
+    }
+}

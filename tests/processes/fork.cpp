@@ -307,3 +307,40 @@ TEST_CASE("a forked child without a descriptor left keeps no lock and loses no f
               inner.reset();
           }) == 0);
 }
+
+TEST_CASE("a forked child can let go of its handles whatever other threads were at") {
+    using namespace storage;
+    Machine<NativePlatform> machine;
+    (void)machine.root.make_directory("topics");
+    TopicState<NativePlatform>::create(machine.root, machine.platform, "t", {});
+    auto const root = std::make_shared<NativeDirectory const>(
+        machine.platform.open_directory(machine.path, Access::write));
+    auto const context =
+        std::make_shared<WriterContext<NativePlatform>>(machine.platform, 64 << 10, true);
+    auto partition = std::make_shared<PartitionState<NativePlatform>>(
+        std::make_shared<SegmentFiles<NativePlatform> const>(machine.platform, root, "t",
+                                                             format::Id{}, 0),
+        context, std::make_shared<TopicSettings<NativePlatform>>(),
+        std::make_shared<Signal<NativePlatform>>(machine.platform), AfterDeath::detect);
+
+    std::atomic<int> stage{0};
+    std::jthread const busy{[&] {
+        int tries = 0;
+        context->relief.run([&] {
+            if (tries++ == 0) detail::raise_system("told to fail", "here", EMFILE);
+            stage = 1;  // holds the relief's mutex
+            while (stage != 2) std::this_thread::yield();
+        });
+    }};
+    while (stage != 1) std::this_thread::yield();
+    ::pid_t const child = ::fork();
+    if (child == 0) {
+        ::alarm(5);
+        partition.reset();
+        ::_exit(0);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    stage = 2;
+    CHECK(status == 0);  // 14: SIGALRM, it waits for ever
+}

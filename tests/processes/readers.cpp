@@ -16,6 +16,7 @@
 
 #include "../numbered.hpp"
 #include "../world.hpp"
+#include "looked_at.hpp"
 
 using namespace annals;
 using namespace annals::test;
@@ -27,23 +28,6 @@ template <class Consumer>
 std::vector<std::int64_t> poll_all(Consumer& consumer) {
     return values_of(consumer.poll(0ns, 1'000'000));
 }
-
-/// Calls `look` whenever a random number is drawn: for each file of the log that is made.
-class LookedAtPlatform : public MemoryPlatform {
-public:
-    using MemoryPlatform::MemoryPlatform;
-    explicit LookedAtPlatform(MemoryPlatform machine) noexcept
-        : MemoryPlatform{std::move(machine)} {}
-
-    inline static std::function<void()> look;
-
-    [[nodiscard]] std::uint64_t random() const {
-        auto const call = std::exchange(look, nullptr);
-        if (call) call();
-        look = call;
-        return MemoryPlatform::random();
-    }
-};
 
 }  // namespace
 

@@ -39,7 +39,7 @@ TEMPLATE_TEST_CASE("a life begins without the clean mark, as this writer's", "",
     auto directory = site.directory();
     {
         ControlFile<TestType> control{directory, site.control()};
-        control.begin_life(site.platform());
+        control.begin_life(site.platform(), 9);
     }
     auto const after = site.control();
     CHECK_FALSE(after.clean);
@@ -50,6 +50,7 @@ TEMPLATE_TEST_CASE("a life begins without the clean mark, as this writer's", "",
     CHECK(after.writer->device == identity.device);
     CHECK(after.writer->inode == identity.inode);
     CHECK(after.writer->mount == identity.mount);
+    CHECK(after.writer->started == 9);
     CHECK(after.epochs == std::vector<format::Epoch>{{1, 0}});
 }
 

@@ -45,9 +45,9 @@ TEST_CASE("what a reader found of a dead writer's log stays beside one that has 
     CHECK(reader.state->end() == 3);
 
     auto directory = dead.directory();
-    auto const lock =
-        storage::take_lock(directory, dead.platform(), std::chrono::nanoseconds{0});
     MemoryLife successor{dead};
+    successor.context().life.hold(
+        storage::take_lock(directory, dead.platform(), std::chrono::nanoseconds{0}));
     CHECK(reader.state->end() == 3);
     CHECK(reader.text() == "0=a 2=b");
     successor.append("c");

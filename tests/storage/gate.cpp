@@ -88,3 +88,25 @@ TEST_CASE("a partition that was closed where it is goes on, whatever cannot be s
     CHECK(life.state().segments().last() == last);
     CHECK(last->info().epoch == 1);
 }
+
+TEST_CASE("what lies in a segment that an earlier life made in advance survives power loss") {
+    Ground ground;
+    {
+        MemoryLife life{ground};
+        life.append("a");
+        ground.platform().fail_next(Operation::directory_sync, EIO);
+        while (!error_of([&] { life.append_large(1); })) {
+        }
+        REQUIRE_FALSE(ground.platform().has_failures());
+        life.close();
+    }
+    REQUIRE(ground.names() == "00000001.seg 00000002.seg control");
+    MemoryLife life{ground};
+    REQUIRE(life.report().ending == Ending::clean);
+    life.append_large(1);  // goes to segment 2
+    life.append("z");
+    life.state().flush();
+    REQUIRE(life.state().durable() == life.state().claimed_end());
+    Ground const lost{ground.platform().after_power_loss()};
+    CHECK(MemoryLife{lost}.text() == life.text());
+}

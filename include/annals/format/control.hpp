@@ -79,6 +79,17 @@ struct WriterIdentity {
 };
 static_assert(sizeof(WriterIdentity) == 56);
 
+/// The whole of the log's lock file: when the last life began that has written anything, later than
+/// any before it, and whether it has ended. What it writes to is marked with the same time.
+struct LifeRecord {
+    static constexpr std::uint64_t check_seed = 22;
+
+    std::int64_t started = 0;
+    std::uint64_t ended = 0;  ///< not 0: whoever holds the lock has not begun to write
+    std::uint64_t check = 0;
+};
+static_assert(sizeof(LifeRecord) == 24);
+
 /// Up to here the partition was durable. It lags and never leads, and binds only for the file that
 /// it was taken from.
 struct Watermark {

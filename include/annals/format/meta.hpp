@@ -14,6 +14,7 @@
 namespace annals::inline v1::format {
 
 inline constexpr Magic log_magic{'A', 'N', 'N', 'A', 'L', 'L', 'O', 'G'};
+inline constexpr std::string_view log_meta_name = "log.meta";
 inline constexpr std::string_view topic_meta_name = "topic.meta";
 inline constexpr Magic topic_magic{'A', 'N', 'N', 'A', 'L', 'T', 'O', 'P'};
 inline constexpr std::uint64_t max_codec_name_bytes = 0xFFFF;

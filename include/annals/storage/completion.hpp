@@ -46,7 +46,9 @@ void complete_segment(SegmentFiles<P> const& files, Segment<P>& segment,
     detail::store(mapping.data() + format::completion_place, completion);
     P::store_point(mapping.data() + format::completion_place, sizeof completion);
     segment.set_completion(completion);
-    if (is_known) write_index(files, segment);
+    if (!is_known) return;
+    write_index(files, segment);
+    segment.index().reset();  // who looks for something reads it again: a log may have many
 }
 
 /// Looks at the frames as far as they are published. A writer who knows all of a finished segment

@@ -38,23 +38,25 @@ template <PlatformDirectory Directory>
     return {.sequence = last + 1, .offset = offset};
 }
 
-/// This life of this machine, writing with that control file.
+/// A life that began then, on this machine since it was started, writing with that control file.
 template <Platform P>
-[[nodiscard]] format::WriterIdentity writer_identity(P const& platform,
-                                                     FileIdentity const& control) {
+[[nodiscard]] format::WriterIdentity writer_identity(P const& platform, FileIdentity const& control,
+                                                     std::int64_t started) {
     return {.boot_id = platform.boot_id(),
             .device = control.device,
             .inode = control.inode,
             .mount = control.mount,
-            .started = platform.now().time_since_epoch().count()};
+            .started = started};
 }
 
 /// Replaces the control file as a whole: complete and durable, or as it was before. A control file
-/// without a clean mark belongs to the life that writes it.
+/// without a clean mark belongs to this machine since it was started; which life has begun here is
+/// for the caller to say in `control.writer`.
 template <PlatformDirectory Directory, Platform P>
 void replace_control(Directory& directory, P const& platform, format::Control control) {
     publish_file(directory, control_name, [&](auto& file) {
-        if (!control.clean) control.writer = writer_identity(platform, file.identity());
+        std::int64_t const started = control.writer ? control.writer->started : 0;
+        if (!control.clean) control.writer = writer_identity(platform, file.identity(), started);
         file.write_at(0, format::encode_control(control));
     });
 }
@@ -72,8 +74,8 @@ public:
         : ControlFile{directory.open_file(control_name, Access::write), control} {}
 
     /// Begins a life in this file: no longer clean, and this writer's. Not durable before `sync`.
-    void begin_life(P const& platform) noexcept {
-        put(format::writer_place, format::checked(writer_identity(platform, identity_)));
+    void begin_life(P const& platform, std::int64_t started) noexcept {
+        put(format::writer_place, format::checked(writer_identity(platform, identity_, started)));
         put(format::clean_mark_place, format::CleanMark{});
         set_syncing(0);
     }

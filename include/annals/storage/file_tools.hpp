@@ -35,6 +35,20 @@ inline void require_name(std::string_view name, std::string_view what) {
                                           ": 1 to 249 of A-Z a-z 0-9 . _ -, no leading dot");
 }
 
+/// The directory of exactly that name; nullopt: there is none. Throws `invalid_name` where the file
+/// system takes another's name for it, as those do that fold case: both would have one's files.
+template <class Directory>
+[[nodiscard]] auto find_exactly(Directory const& parent, std::string_view name)
+    -> decltype(parent.find_directory(name)) {
+    if (!parent.find_directory(name)) return std::nullopt;
+    for (DirectoryEntry const& entry : parent.list()) {
+        if (entry.name == name) return parent.find_directory(name);
+    }
+    if (!parent.find_directory(name)) return std::nullopt;  // it went between the two looks
+    detail::raise(Errc::invalid_name, "the file system takes this for a name that is there already",
+                  {.path = parent.path() + "/" + std::string{name}});
+}
+
 /// Names that begin so are unfinished work of a writer; they are swept when the log is opened.
 inline constexpr std::string_view unfinished_prefix = ".tmp-";
 

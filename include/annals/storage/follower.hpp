@@ -44,17 +44,10 @@ public:
     void refresh(Adopt const& adopt) {
         std::lock_guard const lock{mutex_};
         Seen const now = look();
-        if (now == seen_ && !now.is_writer_alive) return;
-        if (is_about_to_begin(now)) return;
+        if (now == seen_ && !now.is_live) return;
         auto const mark = durable();
         if (now != seen_ || may_go_on(now, mark)) find_changes(now, adopt);
         expect(mark);
-    }
-
-    /// Whether a writer lived when it was last looked.
-    [[nodiscard]] bool is_beside_writer() const {
-        std::lock_guard const lock{mutex_};
-        return seen_.is_writer_alive;
     }
 
     /// What was durable when last somebody said so; by the watermark of a file that is still the
@@ -89,7 +82,7 @@ private:
     /// What changes whenever a writer begins or ends its life, repairs what another left, or
     /// removes old segments.
     struct Seen {
-        bool is_writer_alive = false;  ///< after all the rest was read
+        bool is_live = false;  ///< by a writer that lives: looked for after all the rest was read
         std::optional<format::WriterIdentity> writer{};
         std::uint64_t repairs = 0;
         std::uint64_t epoch = 0;  ///< the newest
@@ -101,6 +94,8 @@ private:
     /// So often a look is tried again that was overtaken by a writer's beginning or end.
     static constexpr unsigned most_tries = 100;
 
+    /// Who has the log's lock has not begun here before the control file says so. What another left
+    /// is until then what recovery makes of it, whatever of that was done in the files.
     [[nodiscard]] Seen look() const {
         Seen seen;
         if (auto const control = this->control()) {
@@ -110,14 +105,15 @@ private:
             seen.clean = control->clean;
             seen.beginning = control->beginning;
         }
-        seen.is_writer_alive = attachment_->is_writer_alive();
+        auto const living = attachment_->living();
+        seen.is_live = living && !seen.clean && seen.writer && is_its(*living, *seen.writer);
         return seen;
     }
 
-    /// Whether a writer has the log that has changed nothing yet. What one makes of what another
-    /// left must not be forgotten until it has.
-    [[nodiscard]] bool is_about_to_begin(Seen now) const {
-        return std::exchange(now.is_writer_alive, false) && now == seen_;
+    /// Whether what was written last is that life's, which is a living writer's.
+    [[nodiscard]] bool is_its(std::int64_t life, format::WriterIdentity const& writer) const {
+        bool const may_be_of_now = boot_ == BootId{} || writer.boot_id == boot_;
+        return may_be_of_now && (life == 0 || writer.started == life);
     }
 
     /// Whether something can lie behind the last segment: where its writer has sealed it, or a
@@ -133,8 +129,8 @@ private:
 
     template <class Adopt>
     void find_changes(Seen const& now, Adopt const& adopt) {
-        bool const is_same_life = now.is_writer_alive && seen_.is_writer_alive &&
-                                  now.writer == seen_.writer && now.repairs == seen_.repairs;
+        bool const is_same_life = now.is_live && seen_.is_live && now.writer == seen_.writer &&
+                                  now.repairs == seen_.repairs;
         if (!is_same_life || !find_new()) return find_all(adopt);
         if (now.beginning) segments_.begin_at(now.beginning->offset);
         std::vector<std::uint64_t> dropped;
@@ -150,7 +146,7 @@ private:
             Seen const before = look();
             std::optional<OpenedPartition<P>> found;
             auto const error = detail::attempt([&] {
-                Role const role = before.is_writer_alive ? Role::live_reader : Role::reader;
+                Role const role = before.is_live ? Role::live_reader : Role::reader;
                 found = Opening<P>{files_, role, attachment_->rule()}.open();
             });
             bool const is_settled = before == look() && !(error && is_vanished(*error));
@@ -168,7 +164,7 @@ private:
     /// What is durable is there, whatever it looks like: damage in it must not pass for the end of
     /// what a living writer has published.
     void expect(std::optional<format::Watermark> const& mark) {
-        SegmentPtr segment = seen_.is_writer_alive ? segments_.first_unfinished() : nullptr;
+        SegmentPtr segment = seen_.is_live ? segments_.first_unfinished() : nullptr;
         while (mark && segment && segment->ordinal() <= mark->ordinal) {
             SegmentPtr const next = segments_.next(segment->ordinal());
             if (next && next->ordinal() <= mark->ordinal) {
@@ -209,6 +205,7 @@ private:
     std::shared_ptr<SegmentFiles<P> const> files_;
     std::shared_ptr<Attachment<P> const> attachment_;
     SegmentList<P>& segments_;
+    BootId const boot_ = files_->platform().boot_id();
     mutable typename P::Mutex mutex_;  // of what follows, and of a look as a whole
     Seen seen_;
 };

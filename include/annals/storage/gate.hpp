@@ -67,32 +67,33 @@ public:
     }
 
     /// Throws, having changed nothing that a reader sees: `no_space`, `sync_failed` and the like.
-    [[nodiscard]] Life open(Spare<P>& spare, std::uint64_t segment_bytes, Blocks blocks) {
+    [[nodiscard]] Life open(Spare<P>& spare, WriterContext<P>& context, Blocks blocks) {
         if (goes_on()) files_->ensure_blocks(segments_.last()->info());
-        if (was_closed_) {
-            begin_clean_life();
-        } else {
-            begin_epoch();
-        }
+        std::int64_t const started = context.life.begin(context.platform);
+        was_closed_ ? begin_clean_life(started) : begin_epoch(started);
         ControlFile<P> control{files_->directory(), opened_.control};
         if (goes_on()) {
             SegmentPtr const last = segments_.last();
             last->start_writing(*opened_.resume);
             return {last, *opened_.resume, std::move(control), opened_.durable};
         }
-        SegmentPtr const first = begin_segment(spare, segment_bytes, blocks, control);
+        SegmentPtr const first = begin_segment(spare, context.segment_bytes, blocks, control);
         if (!opened_.copy_from) return {first, first_->end, std::move(control), opened_.durable};
-        control.set_syncing(0);  // what it warned of is in a new file
+        // What the mark warned of is in a new file.
+        control.begin_life(files_->platform(), started);
         return {first, first_->end, std::move(control), opened_.end};
     }
 
 private:
-    /// Clears the clean mark, durably: a log that was written to and not closed must say so.
-    void begin_clean_life() {
+    /// Clears the clean mark, durably: a log that was written to and not closed must say so. The
+    /// names first, for the life before may have made some that it could not make durable.
+    void begin_clean_life(std::int64_t started) {
+        files_->directory().sync();
         format::Control control = opened_.control;
         control.clean.reset();
+        control.writer = format::WriterIdentity{.started = started};
         store_control(std::move(control),
-                      [&](ControlFile<P>& file) { file.begin_life(files_->platform()); });
+                      [&](ControlFile<P>& file) { file.begin_life(files_->platform(), started); });
     }
 
     /// Changes the control file in place, or, where that fails, replaces it by `control`: one whose
@@ -111,14 +112,19 @@ private:
     }
 
     /// The writer before died: what is appended now belongs to another epoch, so that positions
-    /// committed beyond what was kept are told from what comes in their place.
-    void begin_epoch() {
+    /// committed beyond what was kept are told from what comes in their place. Where records must
+    /// be copied this life has not begun before they are: until then readers go on with what the
+    /// writer before has left.
+    void begin_epoch(std::int64_t started) {
         auto directory = files_->directory();
         format::Control control = opened_.control;
         std::uint64_t const last = control.epochs.back().number;
         if (!began_epoch_ && segments_.last()) control.epochs.push_back({last + 1, opened_.end});
         control.clean.reset();
-        control.syncing = opened_.copy_from ? control.syncing : 0;
+        if (!opened_.copy_from) {
+            control.syncing = 0;
+            control.writer = format::WriterIdentity{.started = started};
+        }
         replace_control(directory, files_->platform(), control);
         opened_.control = std::move(control);
         began_epoch_ = true;

@@ -54,7 +54,7 @@ public:
         seen_ = end;
     }
 
-    /// Forgets everything: it did not agree with the frames.
+    /// Forgets everything.
     void reset() { assume({}, {}); }
 
     /// A frame at or before the record with this number, to go on from.

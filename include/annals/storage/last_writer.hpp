@@ -93,6 +93,10 @@ template <Platform P>
         auto const& writer = last.control.writer;
         last.is_in_place = writer && writer->device == found.identity.device &&
                            writer->inode == found.identity.inode;
+        if (boot == BootId{}) {
+            last.notes.emplace_back(
+                "no boot id to be had: a death of the process counts as power loss");
+        }
         bool const is_same_boot = boot != BootId{} && writer && writer->boot_id == boot;
         if (last.is_in_place && is_same_boot) {
             last.death = Death::of_process;

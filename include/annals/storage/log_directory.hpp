@@ -21,8 +21,6 @@
 
 namespace annals::inline v1::storage {
 
-inline constexpr std::string_view log_meta_name = "log.meta";
-
 template <Platform P>
 [[nodiscard]] format::Id random_id(P const& platform) {
     std::uint64_t const words[2] = {platform.random(), platform.random()};
@@ -35,17 +33,20 @@ template <Platform P>
 /// `not_a_log` where it holds something else, `corrupt`, `unsupported_format`.
 template <PlatformDirectory Directory>
 [[nodiscard]] bool holds_log(Directory const& directory) {
-    std::string const meta_path = directory.path() + "/" + std::string{log_meta_name};
-    if (auto const file = read_file(directory, log_meta_name)) {
+    std::string const meta_path = directory.path() + "/" + std::string{format::log_meta_name};
+    // Looked through first: another process may be just making the log, the description before all
+    // that these entries must not be without.
+    auto const entries = directory.list();
+    if (auto const file = read_file(directory, format::log_meta_name)) {
         format::require_readable(*file, format::log_magic, meta_path);
         (void)format::require_record<format::LogMeta>(*file, 0, meta_path, "the log's description");
         return true;
     }
-    for (DirectoryEntry const& entry : directory.list()) {
+    for (DirectoryEntry const& entry : entries) {
         if (entry.name == "topics" || entry.name == "groups") {
             detail::raise(Errc::corrupt, "the log's description is missing", {.path = meta_path});
         }
-        if (entry.name != lock_name && entry.name != unfinished_name(log_meta_name)) {
+        if (entry.name != lock_name && entry.name != unfinished_name(format::log_meta_name)) {
             detail::raise(Errc::not_a_log, "the directory holds something else",
                           {.path = directory.path()});
         }
@@ -57,10 +58,10 @@ template <PlatformDirectory Directory>
 /// made may be visible and not durable, so the names are synced in any case.
 template <PlatformDirectory Directory, Platform P>
 void make_log(Directory& directory, P const& platform) {
-    directory.remove_file(unfinished_name(log_meta_name));
+    directory.remove_file(unfinished_name(format::log_meta_name));
     if (!holds_log(directory)) {
         auto const meta = format::checked(format::LogMeta{.log_id = random_id(platform)});
-        publish_bytes(directory, log_meta_name, format::bytes_of(meta));
+        publish_bytes(directory, format::log_meta_name, format::bytes_of(meta));
     }
     (void)directory.make_directory("topics");
     (void)directory.make_directory("groups");

@@ -91,7 +91,7 @@ public:
         if (options_.read_only) forget_removed(name);
         if (Entry const* const entry = find(name)) return entry->topic;
         auto topics = directory_->find_directory("topics");
-        bool const exists = topics && topics->find_directory(name).has_value();
+        bool const exists = topics && find_exactly(*topics, name).has_value();
         if (exists) {
             if (!options_.read_only) topics->sync();  // whoever made it may have failed to
         } else {
@@ -116,7 +116,7 @@ public:
         }
         auto topics = directory_->open_directory("topics");
         std::string const unfinished = unfinished_name(name);
-        if (topics.find_directory(name)) {
+        if (find_exactly(topics, name)) {
             end_writing_for_good(name);
             remove_unfinished(topics, unfinished);
             topics.rename(name, unfinished);
@@ -162,12 +162,12 @@ public:
             for (Entry const& entry : topics_) {
                 refuse_writing(entry);  // all, before any is synced
             }
-            for (Entry const& entry : topics_) {
-                auto error = detail::attempt([&] { end_writing(*entry.topic, entry.closed); });
-                if (error && !first) first = std::move(error);
-            }
-            lock_.reset();
         }
+        for (Entry const& entry : topics_) {
+            auto error = detail::attempt([&] { end(*entry.topic, entry.closed); });
+            if (error && !first) first = std::move(error);
+        }
+        if (context_) context_->life.end();
         topics_.clear();
         if (first) detail::raise_again(*first);
     }
@@ -241,10 +241,10 @@ private:
 
     void open_for_writing() {
         (void)holds_log(*directory_);  // before a lock file is left in what is none
-        lock_ = take_lock(*directory_, platform_, options_.lock_timeout);
-        make_log(*directory_, platform_);
         context_ = std::make_shared<WriterContext<P>>(platform_, options_.segment_bytes,
                                                       options_.keeper && P::has_threads);
+        context_->life.hold(take_lock(*directory_, platform_, options_.lock_timeout));
+        make_log(*directory_, platform_);
         keeper_.emplace(context_, options_.on_event);
         sweep_topics();
         for (std::string const& name : topics()) open_existing(name);
@@ -336,7 +336,7 @@ private:
         for (auto const& partition : entry.topic->partitions()) partition->refuse(entry.closed);
     }
 
-    void end_writing(TopicState<P>& topic, Error const& closed) {
+    void end(TopicState<P>& topic, Error const& closed) {
         if (keeper_) keeper_->remove(topic.partitions());
         topic.end_writing(closed);
         std::optional<Error> first;
@@ -344,6 +344,7 @@ private:
             auto error = detail::attempt([&] { partition->close(closed); });
             if (error && !first) first = std::move(error);
         }
+        topic.readers().notify();
         if (first) detail::raise_again(*first);
     }
 
@@ -352,7 +353,7 @@ private:
         Entry const* const entry = find(name);
         if (!entry) return;
         Error const why = closed_error(*entry->topic, "the topic was removed");
-        (void)detail::attempt([&] { end_writing(*entry->topic, why); });
+        (void)detail::attempt([&] { end(*entry->topic, why); });
         entry->topic->set_removed();
         std::erase_if(topics_, [&](Entry const& each) { return each.name == name; });
     }
@@ -370,7 +371,6 @@ private:
     P platform_;
     OwnProcess<P> process_{platform_};
     std::shared_ptr<Directory> directory_;
-    std::optional<File> lock_;
     std::shared_ptr<Attachment<P> const> attachment_;
     std::shared_ptr<WriterContext<P>> context_;
     std::optional<Keeper<P>> keeper_;

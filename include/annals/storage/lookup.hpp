@@ -19,7 +19,7 @@ struct Location {
     std::shared_ptr<Segment<P>> segment{};  ///< null: there is none
     typename Segment<P>::Pin pin{};         ///< its memory
     format::Extent extent{};
-    bool is_damaged = false;  ///< a search for a time ended here, for nobody knows this one's
+    bool is_damaged = false;  ///< the search ended here, for nobody knows what this is
 };
 
 /// Borrows the partition's files and segments. Any thread may call it.
@@ -31,22 +31,24 @@ public:
     Lookup(SegmentFiles<P> const& files, SegmentList<P> const& segments) noexcept
         : files_{files}, segments_{segments} {}
 
-    /// The record with this offset, or where it will be if it is the next; `offset` must not be
-    /// beyond the published end. With Access::write, here and below, wrong index files are mended.
+    /// The record with this offset, or where it will be if it is the next; no segment: what has it
+    /// is not known yet. With Access::write, here and below, wrong index files are mended.
     [[nodiscard]] Location<P> locate(std::uint64_t offset, Access access) const {
         auto const segment = segments_.find(offset);
         if (!segment) return {};
         auto const pin = segment->pin();
         if (offset <= segment->base()) return {segment, pin, {}};
         std::uint64_t const number = offset - segment->base();
-        if (Extent const published = segment->advance_published(); number >= published.count) {
-            return {segment, pin, published};
-        }
+        Extent const published = segment->advance_published();
+        if (number > published.count) return {};
+        if (number == published.count) return {segment, pin, published};
         Extent at = confirmed(*segment, pin, access,
                               [&](auto& index) { return index.before_number(number); });
         Bytes const bytes = segment->bytes_of(pin);
-        while (auto const frame = segment->frame_at(bytes, at.place)) {
-            if (at.count + std::max<std::uint64_t>(frame.records, 1) > number) break;
+        while (at.count < number) {
+            auto const frame = segment->frame_at(bytes, at.place);
+            if (!frame) return {segment, pin, at, true};
+            if (at.count + frame.records > number) break;  // in a void
             at = {at.count + frame.records, frame.end};
         }
         return {segment, pin, at};

@@ -268,7 +268,17 @@ private:
         return *control_file_;
     }
 
+    /// Of a copy nothing need be durable, whatever it says of itself: who made it knows no logs.
+    void sync_copy() {
+        for (auto const& segment : opened_.segments) {
+            files_->open_segment(segment->ordinal(), Access::read).sync();
+        }
+        files_->sync_descriptions();
+        directory_.sync();
+    }
+
     void finish() {
+        if (role_ == Role::writer && !last_.is_in_place) sync_copy();
         if (is_distrusted_ && role_ == Role::writer) store_distrust();
         for (auto& [segment, findings] : incomplete_) {
             bool const may_repair = role_ == Role::writer && !last_.is_suspect;
@@ -331,7 +341,7 @@ private:
     void repair(SegmentType& segment, Findings const& findings) {
         auto file = files_->open_segment(segment.ordinal(), Access::write);
         std::uint64_t const stored_end = findings.end.place + format::frame_header_bytes;
-        file.allocate(stored_end, Blocks::reserved);  // a copy may have holes
+        file.allocate(detail::align_up(stored_end, format::page_bytes), Blocks::reserved);
         auto mapping = file.map(Access::write);
         writable_control().set_repairs(++opened_.control.repairs);
         std::uint64_t const salt = segment.info().salt;
@@ -340,19 +350,11 @@ private:
         if (needs_seal) {
             store_seal<P>(mapping.data(), salt, findings.end, opened_.next_ordinal,
                           mapping.size() - findings.end.place);
-            punch_behind(file, mapping, stored_end);
+            punch_behind<P>(file, mapping, stored_end);
         }
         segment.set_finished(findings.end, needs_seal ? opened_.next_ordinal : findings.successor);
         sync_marked(segment);
         if (!last_.is_suspect) complete_segment(*files_, segment, mapping);
-    }
-
-    void punch_behind(typename SegmentType::File& file, typename SegmentType::Mapping& mapping,
-                      std::uint64_t place) {
-        std::uint64_t const page_end = detail::align_up(place, format::page_bytes);
-        std::memset(mapping.data() + place, 0, page_end - place);
-        P::store_point(mapping.data() + place, page_end - place);
-        if (page_end < mapping.size()) file.punch(page_end, mapping.size() - page_end);
     }
 
     /// What is no part of the log goes, but for the spare of a partition that was closed.

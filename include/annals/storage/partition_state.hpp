@@ -75,9 +75,6 @@ public:
         return *writer_;
     }
 
-    /// Throws `read_only`, `closed`, or whatever else ended the writing here.
-    void require_open() { writer().require_open(); }
-
     // Sending, once the bytes are there.
 
     /// What every sender does after publishing: wakes who sleeps, and keeps the topic's promise.
@@ -88,8 +85,10 @@ public:
         if (!context.has_keeper) retain_where_due();
         Sync const sync = settings_->sync.load(std::memory_order_relaxed);
         if (sync == Sync::always) [[unlikely]] {
-            writer_->wait_published(end);
-            auto const error = detail::attempt([&] { writer_->make_durable(end); });
+            auto const error = detail::attempt([&] {
+                writer_->wait_published(end);
+                writer_->make_durable(end);
+            });
             // Durable is durable, whatever went wrong behind it.
             if (error && durable() < end) raise_sync_failed(*error);
         } else if (sync == Sync::interval && !context.has_keeper) {
@@ -151,12 +150,14 @@ public:
 
     /// How far handles may read: whatever there is, but of a closed log not what others add to it.
     [[nodiscard]] std::uint64_t readable_end() const {
-        return is_closed() ? writer_->claimed_end() : std::numeric_limits<std::uint64_t>::max();
+        return has_ended() ? writer_->claimed_end() : std::numeric_limits<std::uint64_t>::max();
     }
 
-    [[nodiscard]] std::uint64_t durable() const {
+    [[nodiscard]] std::uint64_t durable() {
         if (writer_) return writer_->durability().durable_offset();
-        return durable_by(follower_->durable());
+        auto const mark = follower_->durable();
+        refresh();  // the segment that it names may be a new one
+        return durable_by(mark);
     }
 
     /// Makes durable whatever was sent before the call. Throws `sync_failed`; `read_only`.
@@ -169,9 +170,16 @@ public:
     // Finding a place.
 
     /// The record with this offset, or where it will be if it is the next; `offset` must not be
-    /// beyond the published end.
+    /// beyond the published end. Without a segment: it is not to be found, for now. Throws
+    /// `corrupt` where damage hides it.
     [[nodiscard]] Location<P> locate(std::uint64_t offset) {
-        return with_relief([&] { return lookup_.locate(offset, access()); });
+        auto const find = [&] { return lookup_.locate(offset, access()); };
+        Location<P> found = with_relief(find);
+        if (!found.is_damaged) return found;
+        refresh();  // another segment may have the record, such as a copy
+        found = with_relief(find);
+        if (found.is_damaged) found.segment->raise_damage(found.extent);
+        return found;
     }
     [[nodiscard]] typename Segment<P>::Pin pin(Segment<P>& segment) {
         return with_relief([&] { return segment.pin(); });
@@ -188,7 +196,7 @@ public:
             auto const error = detail::attempt([&] { found = find(); });
             if (!error) return found;
             bool const is_vanished = error->code() == Errc::not_found;
-            if (is_vanished && is_closed()) {
+            if (is_vanished && has_ended()) {
                 detail::raise(Errc::closed, "the log was closed, and this was removed since",
                               {.path = error->path()});
             }
@@ -209,7 +217,7 @@ public:
             found = find_again([&] { return with_relief(find); });
         }
         if (!found) return std::max(end, segments_.beginning());
-        if (found->is_damaged) raise_if_damage(*found->segment, found->extent);
+        if (found->is_damaged) found->segment->raise_damage(found->extent);
         return found->segment->base() + found->extent.count;
     }
 
@@ -244,19 +252,6 @@ public:
         if (follower_) follower_->refresh([&](auto& opened) { adopt(opened); });
     }
 
-    /// Throws `corrupt` for what fails its check here, unless it is just the end of what a living
-    /// writer has got to.
-    void raise_if_damage(Segment<P> const& segment, Extent at) const {
-        if (!is_damage(segment, at.count)) return;
-        detail::raise(Errc::corrupt,
-                      "the record at offset " + std::to_string(segment.base() + at.count) +
-                          " fails its check",
-                      {.path = segment.path(),
-                       .segment = segment.ordinal(),
-                       .place = at.place,
-                       .partition = partition()});
-    }
-
     // The writing life beyond sending.
 
     /// Keeps up with the senders; waits for no disk. One thread's alone.
@@ -278,18 +273,17 @@ public:
 
     /// Ends the writing life; reading goes on. Throws what close() of the log must tell.
     void close(Error const& closed) {
+        Rollback const let_go{[&] {
+            if (writer_) writer_->end();
+            if (writer_) (void)writer_->spare().close();
+            is_closed_.store(true, std::memory_order_seq_cst);
+        }};
         if (!writer_) return;
         retention_->end();
-        Rollback const let_go{[&] {
-            writer_->end();
-            (void)writer_->spare().close();
-            is_closed_.store(true, std::memory_order_seq_cst);
-            readers_->notify();
-        }};
         writer_->close(closed);
     }
 
-    /// Whether nothing more will be published through this process's log.
+    /// Whether this process's log was closed: nobody waits for it any more.
     [[nodiscard]] bool is_closed() const noexcept {
         return is_closed_.load(std::memory_order_seq_cst);
     }
@@ -297,33 +291,30 @@ public:
     /// The futex word that the writer wakes readers of other processes through, and its value.
     [[nodiscard]] std::optional<WaitWord> wait_word(typename Segment<P>::Pin& pin) {
         SegmentPtr const segment = segments_.first_unfinished();
-        if (!segment) return std::nullopt;
-        if (detail::attempt([&] { pin = segment->pin(); })) return std::nullopt;
-        auto const* const word =
-            reinterpret_cast<std::uint32_t const*>(pin->data() + format::wait_word_place);
-        typename P::template AtomicRef<std::uint32_t> const shared{
-            *const_cast<std::uint32_t*>(word)};
-        return WaitWord{word, shared.load(std::memory_order_seq_cst)};
+        if (!segment || detail::attempt([&] { pin = segment->pin(); })) return std::nullopt;
+        return segment->wait_word(pin);
     }
 
 private:
+    /// Whether the writing life has: what comes into the files now is others'.
+    [[nodiscard]] bool has_ended() const noexcept { return writer_ && is_closed(); }
+
     [[nodiscard]] Access access() const noexcept {
         return writer_ && !is_closed() ? Access::write : Access::read;
-    }
-
-    [[nodiscard]] bool is_damage(Segment<P> const& segment, std::uint64_t number) const {
-        if (!follower_ || segment.is_finished() || !follower_->is_beside_writer()) return true;
-        auto const mark = follower_->durable();
-        return mark && (mark->ordinal > segment.ordinal() ||
-                        (mark->ordinal == segment.ordinal() && mark->count > number));
     }
 
     /// Reading needs descriptors and mappings, too, and may run out of them.
     template <class Work>
     [[nodiscard]] auto with_relief(Work const& work) {
-        if (!writer_) return work();
         decltype(work()) result;
-        writer_->relief().run([&] { result = work(); });
+        auto const get = [&] { result = work(); };
+        if (writer_) {
+            writer_->relief().run(get);
+        } else if (auto const error = detail::attempt(get)) {
+            bool const may_help = is_exhaustion(*error) && files_->recent_mappings().let_go();
+            if (!may_help) detail::raise_again(*error);
+            get();
+        }
         return result;
     }
 

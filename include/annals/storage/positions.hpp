@@ -24,7 +24,7 @@ class Positions {
 public:
     using Directory = typename P::Directory;
 
-    /// Reads what is there. Throws `corrupt` and `unsupported_format`.
+    /// Reads what is there. Throws `corrupt`, `unsupported_format` and `invalid_name`.
     Positions(std::shared_ptr<Directory const> log, std::string group, std::string topic,
               format::Id const& topic_id, std::uint32_t partitions)
         : log_{std::move(log)},
@@ -33,7 +33,7 @@ public:
           topic_id_{topic_id},
           positions_(partitions) {
         auto const groups = log_->find_directory("groups");
-        auto const directory = groups ? groups->find_directory(group_) : std::nullopt;
+        auto const directory = groups ? find_exactly(*groups, group_) : std::nullopt;
         if (!directory) return;
         if (auto const file = read_file(*directory, topic_)) {
             auto found = format::decode_positions(*file, topic_id_, partitions,
@@ -51,8 +51,11 @@ public:
     void commit(std::vector<format::Position> changed) {
         auto groups = log_->open_directory("groups");
         auto directory = groups.make_directory(group_);
-        if (!is_group_durable_) groups.sync();
-        is_group_durable_ = true;
+        if (!is_group_durable_) {
+            (void)find_exactly(groups, group_);  // throws where it is another group's
+            groups.sync();
+            is_group_durable_ = true;
+        }
         publish_change(directory, topic_, format::encode_positions(topic_id_, changed),
                        format::encode_positions(topic_id_, positions_));
         positions_ = std::move(changed);

@@ -33,6 +33,20 @@ public:
         if (auto const evicted = segment.lock()) evicted->keep_no_mapping();
     }
 
+    /// None of them keeps its mapping any more, for want of room for others. False: none did.
+    bool let_go() {
+        std::vector<std::weak_ptr<Segment<P>>> segments;
+        {
+            std::lock_guard const lock{mutex_};
+            segments.swap(segments_);
+            oldest_ = 0;
+        }
+        for (auto const& each : segments) {
+            if (auto const segment = each.lock()) segment->keep_no_mapping();
+        }
+        return !segments.empty();
+    }
+
 private:
     static constexpr std::size_t most = 256;
 

@@ -289,4 +289,13 @@ void store_void(std::byte* segment, std::uint64_t salt, Gap gap) noexcept {
     }
 }
 
+/// Clears the page in which the log ends here, and gives back the blocks behind it.
+template <Platform P, class File, class Mapping>
+void punch_behind(File& file, Mapping& mapping, std::uint64_t place) {
+    std::uint64_t const page_end = detail::align_up(place, format::page_bytes);
+    std::memset(mapping.data() + place, 0, page_end - place);
+    P::store_point(mapping.data() + place, page_end - place);
+    if (page_end < mapping.size()) file.punch(page_end, mapping.size() - page_end);
+}
+
 }  // namespace annals::inline v1::storage

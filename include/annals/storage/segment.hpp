@@ -87,7 +87,16 @@ public:
         return writing_;
     }
 
-    /// Ends the waits of readers of other processes, who wait on a word in the first page.
+    /// The futex word in the first page on which readers of other processes wait, and its value.
+    [[nodiscard]] WaitWord wait_word(Pin const& pin) const noexcept {
+        auto const* const word =
+            reinterpret_cast<std::uint32_t const*>(pin->data() + format::wait_word_place);
+        typename P::template AtomicRef<std::uint32_t> const shared{
+            *const_cast<std::uint32_t*>(word)};
+        return {word, shared.load(std::memory_order_seq_cst)};
+    }
+
+    /// Ends these waits.
     void wake_readers(P const& platform) const {
         auto const mapping = writable();
         if (!mapping) return;
@@ -119,6 +128,7 @@ public:
     void keep_no_mapping() noexcept {
         std::lock_guard const lock{mutex_};
         kept_.reset();
+        if (is_finished()) index_.reset();  // it has a file, too
     }
 
     /// The whole segment, for as long as the pin is held.
@@ -168,8 +178,10 @@ public:
     /// Looks how far frames are published by now, over at most about so many bytes.
     Extent advance_published(std::uint64_t most = no_limit) {
         if (is_finished()) return published();
-        Pin const pin = this->pin();
         Extent const before = published();
+        if (before.count >= limit()) finish(info_.ordinal + 1);  // without a look, or a mapping
+        if (is_finished()) return before;
+        Pin const pin = this->pin();
         Extent extent = before;
         std::optional<std::uint64_t> successor;
         Bytes const bytes = bytes_of(pin);
@@ -178,12 +190,7 @@ public:
             auto const frame = frame_at(bytes, extent.place);
             if (!frame) break;
             format::prefetch_behind(bytes, frame);
-            // A void skips offsets, and a seal ends the segment: neither is believed unchecked.
-            bool const is_sound =
-                frame.word.state() == format::FrameState::data
-                    ? format::has_number(bytes, frame, extent.count)
-                    : frame.is_assumed || format::is_good(bytes, frame, extent.count, info_.salt);
-            if (!is_sound) break;
+            if (!may_be_passed(bytes, frame, extent.count)) break;
             if (frame.word.state() == format::FrameState::seal) {
                 successor = static_cast<std::uint64_t>(frame.detail);
             } else {
@@ -195,6 +202,26 @@ public:
         // Whoever finds it finished must find all of it published.
         if (successor) finish(*successor);
         return extent;
+    }
+
+    /// Throws `corrupt` where what comes next was published and is damaged: advance_published()
+    /// will never pass it.
+    void require_passable() {
+        Pin const pin = this->pin();
+        Extent const at = published();
+        auto const frame = frame_at(bytes_of(pin), at.place);
+        bool const is_due = frame && at.count < limit() && !is_finished();
+        if (is_due && !may_be_passed(bytes_of(pin), frame, at.count)) raise_damage(at);
+    }
+
+    [[noreturn, gnu::cold]] void raise_damage(Extent at) const {
+        detail::raise(
+            Errc::corrupt,
+            "the record at offset " + std::to_string(base() + at.count) + " fails its check",
+            {.path = path(),
+             .segment = ordinal(),
+             .place = at.place,
+             .partition = files_->partition()});
     }
 
     /// Known without looking: everything up to here is published.
@@ -260,6 +287,15 @@ public:
     }
 
 private:
+    /// Whether what the frame says of itself is believed. A void skips offsets, and a seal ends the
+    /// segment: neither is believed unchecked.
+    [[nodiscard, gnu::always_inline]] bool may_be_passed(Bytes bytes, format::FrameAt const& frame,
+                                                         std::uint64_t number) const noexcept {
+        return frame.word.state() == format::FrameState::data
+                   ? format::has_number(bytes, frame, number)
+                   : frame.is_assumed || format::is_good(bytes, frame, number, info_.salt);
+    }
+
     [[nodiscard, gnu::cold]] Gap const* find_gap(std::uint64_t place) const noexcept {
         for (Gap const& gap : gaps_) {
             if (gap.place == place) return &gap;

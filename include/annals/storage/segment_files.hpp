@@ -245,6 +245,13 @@ public:
         open_segment(info.ordinal, Access::write).allocate(info.capacity, Blocks::reserved);
     }
 
+    /// Makes durable what describes the log and the topic, where it is there.
+    void sync_descriptions() const {
+        auto const topic = log_->open_directory("topics").open_directory(topic_);
+        if (auto file = log_->find_file(format::log_meta_name, Access::read)) file->sync();
+        if (auto file = topic.find_file(format::topic_meta_name, Access::read)) file->sync();
+    }
+
     /// Removes a segment and its index.
     void remove_segment(Directory& directory, std::uint64_t ordinal) const {
         directory.remove_file(format::ordinal_name(ordinal, format::index_suffix));

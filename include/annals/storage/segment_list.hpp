@@ -109,6 +109,12 @@ public:
         return segments_.empty() ? nullptr : segments_.back();
     }
 
+    /// The last one, unless it is finished.
+    [[nodiscard]] SegmentPtr last_open() const {
+        SegmentPtr last = this->last();
+        return last && !last->is_finished() ? last : nullptr;
+    }
+
     /// The segment to read `offset` in: a base offset supersedes what lower ordinals hold from that
     /// offset on, so it is the last that does not begin behind it. The first where all do; null
     /// where there is none.
@@ -156,6 +162,11 @@ public:
     }
     [[nodiscard]] std::uint64_t find_published_end() const {
         return find_published_end([](Segment<P> const&) {});
+    }
+
+    /// Throws `corrupt` where damage keeps the published end from rising, however long one waits.
+    void require_passable() const {
+        if (SegmentPtr const segment = first_unfinished()) segment->require_passable();
     }
 
 private:

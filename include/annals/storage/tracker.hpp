@@ -38,6 +38,7 @@ public:
             if (end != tracked_end_) wake_other_processes();
             tracked_end_ = end;
             if (!round.is_busy) (void)writer_.spare().close();  // no descriptor while it rests
+            if (end < writer_.claimed_end()) segments_.require_passable();
         });
         round.trouble = complaint_.once(std::move(round.trouble));
         return round;

@@ -92,7 +92,7 @@ private:
         if (now() < move_rest_) return round.come_again(move_rest_);
         move_rest_ = now() + rest;
         round.come_again(move_rest_);
-        if (nothing_is_open) writer_.move_on_after_failure();
+        if (nothing_is_open && !writer_.is_refused()) writer_.move_on_after_failure();
     }
 
     /// Whether the active segment came within a second after the one before it.

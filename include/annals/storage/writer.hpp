@@ -54,7 +54,10 @@ public:
     }
     Writer(Writer const&) = delete;
     Writer& operator=(Writer const&) = delete;
-    ~Writer() { context_->relief.remove(*this); }
+    ~Writer() {
+        // In a forked child another thread may have held what this would wait for.
+        if (context_->process.is_this()) context_->relief.remove(*this);
+    }
 
     [[nodiscard]] WriterContext<P> const& context() const noexcept { return *context_; }
     [[nodiscard]] auto& relief() noexcept { return context_->relief; }
@@ -84,9 +87,10 @@ public:
         return tail ? tail->base() + tail->claimed(context_->platform).count : gate_.end();
     }
 
-    /// Waits for the owners of all claims below `offset`.
+    /// Waits for the owners of all claims below `offset`; `corrupt`: one of them is damaged.
     void wait_published(std::uint64_t offset) const {
         for (unsigned attempt = 0; segments_.find_published_end() < offset; ++attempt) {
+            if (attempt >= yielding_attempt) segments_.require_passable();
             context_->platform.relax(attempt);
         }
     }
@@ -122,6 +126,7 @@ public:
     /// Gives back what can be given back, where the process has run out of something.
     void give_back() {
         if (spare_.close()) context_->relief.count();
+        if (files_->recent_mappings().let_go()) context_->relief.count();
         complete_rolled();
     }
 
@@ -129,14 +134,15 @@ public:
     void complete_rolled() {
         if (!has_begun()) return;
         end_after_failure([&] {
-            if (durability_.complete_before(unfinished())) context_->relief.count();
+            if (durability_.complete_before(segments_.last_open())) context_->relief.count();
         });
     }
 
     /// A step of that, which waits for a piece only. False: all is done. For the keeper.
     bool complete_rolled_step() {
         bool is_more = false;
-        end_after_failure([&] { is_more = durability_.complete_step_before(unfinished()); });
+        end_after_failure(
+            [&] { is_more = durability_.complete_step_before(segments_.last_open()); });
         if (is_more) context_->relief.count();
         return is_more;
     }
@@ -250,13 +256,6 @@ private:
         return next_capacity(full, context_->segment_bytes, 0);
     }
 
-    /// What is appended to; null where that is sealed.
-    [[nodiscard]] SegmentPtr unfinished() const {
-        SegmentPtr last = segments_.last();
-        if (last->is_finished()) last.reset();
-        return last;
-    }
-
     void cross_active() noexcept {
         if (Tail<P>* const tail = tail_.load(std::memory_order_relaxed)) tail->cross();
     }
@@ -298,7 +297,7 @@ private:
     // All of these under the mutex of the roll.
 
     void begin() {
-        auto life = gate_.open(spare_, context_->segment_bytes, settings_->blocks());
+        auto life = gate_.open(spare_, *context_, settings_->blocks());
         Tail<P>& tail = make_tail(*life.active, life.resume);
         if (segments_.last() != life.active) segments_.append(life.active);
         durability_.begin(std::move(life.control), life.active, life.durable);
@@ -317,10 +316,11 @@ private:
         SegmentPtr const held = segments_.last();  // not for long: then retention may drop it
         Segment<P>& old = *held;
         Extent const end = full.parked(context_->platform);
-        // Only full ones double.
-        std::uint64_t const most = sealed_ == &full ? old.info().capacity : context_->segment_bytes;
-        SegmentInfo info = spare_.get(next_capacity(old.info().capacity, most, full.bytes_needed()),
-                                      settings_->blocks());
+        // Only full ones double, not what was sealed or ended for a claim that could not be had.
+        std::uint64_t const needed = full.bytes_needed();
+        std::uint64_t const most = needed != 0 ? context_->segment_bytes : old.info().capacity;
+        SegmentInfo info =
+            spare_.get(next_capacity(old.info().capacity, most, needed), settings_->blocks());
         info.base_offset = old.base() + end.count;
         info.epoch = old.info().epoch;
         info.predecessor = old.ordinal();

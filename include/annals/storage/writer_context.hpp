@@ -12,6 +12,7 @@
 #include <annals/storage/own_process.hpp>
 #include <annals/storage/relief.hpp>
 #include <annals/storage/signal.hpp>
+#include <annals/storage/writer_life.hpp>
 
 namespace annals::inline v1::storage {
 
@@ -27,6 +28,7 @@ struct WriterContext {
     Signal<P> keeper;  ///< wakes the keeper
     Relief<P, Writer<P>> relief{};
     OwnProcess<P> process{platform};
+    WriterLife<P> life{};
 
     WriterContext(P machine, std::uint64_t bytes, bool keeper_runs)
         : platform{machine}, segment_bytes{bytes}, has_keeper{keeper_runs}, keeper{machine} {}
