@@ -86,6 +86,17 @@ TEMPLATE_TEST_CASE("a directory with something else in it is refused and left as
     CHECK(content(directory.open_file("thesis.txt", Access::read)) == "years of work");
 }
 
+TEMPLATE_TEST_CASE("the top of a disk that was just formatted takes a log", "", NativePlatform,
+                   MemoryPlatform) {
+    World<TestType> world;
+    (void)world.machine.root.make_directory("log").make_directory("lost+found");
+    CHECK(code_of([&] { (void)world.attach(); }) == Errc::not_found);
+    (void)world.open();
+    CHECK(names_in(world.directory()) ==
+          Names{"groups", "lock", "log.meta", "lost+found", "topics"});
+    CHECK(code_of([&] { (void)world.attach(); }) == Errc::ok);
+}
+
 TEMPLATE_TEST_CASE("a file where the directory should be is no log", "", NativePlatform,
                    MemoryPlatform) {
     World<TestType> world;

@@ -46,7 +46,10 @@ template <PlatformDirectory Directory>
         if (entry.name == "topics" || entry.name == "groups") {
             detail::raise(Errc::corrupt, "the log's description is missing", {.path = meta_path});
         }
-        if (entry.name != lock_name && entry.name != unfinished_name(format::log_meta_name)) {
+        bool const is_expected = entry.name == lock_name ||
+                                 entry.name == unfinished_name(format::log_meta_name) ||
+                                 entry.name == "lost+found";  // of a disk mounted here
+        if (!is_expected) {
             detail::raise(Errc::not_a_log, "the directory holds something else",
                           {.path = directory.path()});
         }
