@@ -54,6 +54,23 @@ TEMPLATE_TEST_CASE("what a writer sent that came and went between two polls is n
     CHECK((values_of(topic.replay()) == range(0, 9001)));
 }
 
+TEST_CASE("a reader follows a writer that was not told which boot this is") {
+    class Bootless : public MemoryPlatform {
+    public:
+        using MemoryPlatform::MemoryPlatform;
+        explicit Bootless(MemoryPlatform machine) noexcept : MemoryPlatform{std::move(machine)} {}
+        [[nodiscard]] BootId boot_id() const noexcept { return {}; }
+    };
+    World<MemoryPlatform> world;
+    BasicLog<Bootless> log{world.path, small, Bootless{world.machine.platform}};
+    send_numbers(log, 0, 1);
+    auto reader = world.attach();
+    auto consumer = numbers_topic(reader).consumer();
+    CHECK((poll_all(consumer) == range(0, 1)));
+    send_numbers(log, 1, 5000);
+    CHECK((poll_all(consumer) == range(1, 5000)));
+}
+
 TEMPLATE_TEST_CASE("a reader that attached before the first record sees it", "", NativePlatform,
                    MemoryPlatform) {
     World<TestType> world;

@@ -112,8 +112,9 @@ private:
 
     /// Whether what was written last is that life's, which is a living writer's.
     [[nodiscard]] bool is_its(std::int64_t life, format::WriterIdentity const& writer) const {
-        bool const may_be_of_now = boot_ == BootId{} || writer.boot_id == boot_;
-        return may_be_of_now && (life == 0 || writer.started == life);
+        bool const is_known = boot_ != BootId{} && writer.boot_id != BootId{};
+        if (is_known && writer.boot_id != boot_) return false;
+        return life == 0 || writer.started == life;
     }
 
     /// Whether something can lie behind the last segment: where its writer has sealed it, or a
