@@ -118,6 +118,37 @@ TEST_CASE(
     CHECK(lowest_end == 60);
 }
 
+TEST_CASE("what power loss took stays lost where the copy of the rest was cut short") {
+    World<MemoryPlatform> world;
+    auto log = world.open(small);
+    auto topic = log.topic<std::string, std::string>("t", {.sync = Sync::never});
+    topic.producer().send("k", "first");
+    std::string const to_the_page(format::page_bytes - 32 - 25, 'v');
+    topic.producer().send_batch("k", std::vector<std::string>{to_the_page, to_the_page});
+    unsigned cut = 0;
+    for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+        CAPTURE(seed);
+        LookedAtPlatform machine{world.machine.platform.after_power_loss(seed)};
+        machine.fail_next(Operation::sync, EIO);
+        BasicLog<LookedAtPlatform> writer{world.path, small, machine};
+        auto const decided = writer.topic<std::string, std::string>("t").end_offset();
+        std::optional<MemoryPlatform> dead;
+        LookedAtPlatform::look = [&] {
+            MemoryLog reader{world.path, {.read_only = true}, machine};
+            CHECK(reader.topic<std::string, std::string>("t").end_offset() == decided);
+            dead = machine.after_process_death();
+        };
+        (void)error_of(
+            [&] { writer.topic<std::string, std::string>("t").producer().send("k", "n"); });
+        LookedAtPlatform::look = nullptr;
+        REQUIRE(dead);
+        MemoryLog next{world.path, small, *dead};
+        CHECK(next.topic<std::string, std::string>("t").end_offset() == decided);
+        if (decided < Offset{3}) ++cut;
+    }
+    CHECK(cut > 0);
+}
+
 TEST_CASE("beside a writer that has not recovered yet no reader gets a part of a torn batch") {
     World<MemoryPlatform> world;
     auto log = world.open(small);

@@ -47,14 +47,14 @@ TEST_CASE("an index that has seen nothing sends everybody to the first frame") {
     CHECK(index.before_number(7) == Extent{});
     CHECK(index.before_time(7) == Extent{});
     CHECK(index.max_timestamp() == std::pair{before_all_time, Extent{}});
-    CHECK(index.contents().entries.empty());
+    CHECK(index.contents().first.entries.empty());
 }
 
 TEST_CASE("an index has an entry for about every stride of what it was shown") {
     Example example;
     Index index;
     index.extend(example.drawn.bytes(), DrawnSegment::salt, example.drawn.at());
-    auto const entries = index.contents().entries;
+    auto const entries = index.contents().first.entries;
     REQUIRE(entries.size() == 2);
     std::uint64_t last = format::first_frame_place;
     for (auto const& entry : entries) {
@@ -104,14 +104,15 @@ TEST_CASE("an index grows with what is published and comes to the same") {
     for (Extent const& at : example.begins)
         grown.extend(example.drawn.bytes(), DrawnSegment::salt, at);
     grown.extend(example.drawn.bytes(), DrawnSegment::salt, example.drawn.at());
-    CHECK(format::encode_index(1, grown.contents()) == format::encode_index(1, whole.contents()));
+    CHECK(format::encode_index(1, grown.contents().first) ==
+          format::encode_index(1, whole.contents().first));
 }
 
 TEST_CASE("voids count with their offsets and have no time") {
     auto drawn = DrawnSegment{}.voided(5, 20'000).record().voided(2, 17'000).record();
     Index index;
     index.extend(drawn.bytes(), DrawnSegment::salt, drawn.at());
-    auto const entries = index.contents().entries;
+    auto const entries = index.contents().first.entries;
     REQUIRE(entries.size() == 2);
     CHECK(entries[0].number == 5);
     CHECK(entries[0].max_timestamp_before == before_all_time);

@@ -15,17 +15,19 @@
 namespace annals::inline v1::storage {
 
 /// Leaves the index beside the segment. It is derived: it need not be durable, and a failure costs
-/// the next process a scan and nothing else.
+/// the next process a scan and nothing else. False: it was not written.
 template <Platform P>
-void write_index(SegmentFiles<P> const& files, Segment<P>& segment) {
-    (void)detail::attempt([&] {
+bool write_index(SegmentFiles<P> const& files, Segment<P>& segment) {
+    auto const [contents, seen] = segment.index().contents();
+    if (seen != segment.published()) return false;  // another thread has let go of it
+    auto const error = detail::attempt([&] {
         auto directory = files.directory();
         replace_file(directory, format::ordinal_name(segment.ordinal(), format::index_suffix),
                      [&](auto& file) {
-                         auto const& contents = segment.index().contents();
                          file.write_at(0, format::encode_index(segment.info().salt, contents));
                      });
     });
+    return !error;
 }
 
 /// Stores that the whole segment and its seal are durable, which the caller has made sure of, and
@@ -46,9 +48,8 @@ void complete_segment(SegmentFiles<P> const& files, Segment<P>& segment,
     detail::store(mapping.data() + format::completion_place, completion);
     P::store_point(mapping.data() + format::completion_place, sizeof completion);
     segment.set_completion(completion);
-    if (!is_known) return;
-    write_index(files, segment);
-    segment.index().reset();  // who looks for something reads it again: a log may have many
+    // Who looks for something reads it again: a log may have many.
+    if (is_known && write_index(files, segment)) segment.index().reset();
 }
 
 /// Looks at the frames as far as they are published. A writer who knows all of a finished segment
@@ -59,7 +60,7 @@ void extend_index(SegmentFiles<P> const& files, Segment<P>& segment,
     format::Extent const end = segment.published();
     segment.index().extend(segment.bytes_of(pin), segment.info().salt, end);
     bool const is_whole = segment.is_finished() && segment.index().max_timestamp().second == end;
-    if (is_whole && access == Access::write) write_index(files, segment);
+    if (is_whole && access == Access::write) (void)write_index(files, segment);
 }
 
 /// Brings the index up to what is published: from its file where that is good, else from the

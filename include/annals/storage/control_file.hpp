@@ -10,6 +10,7 @@
 
 #include <annals/config.hpp>
 #include <annals/format/control.hpp>
+#include <annals/storage/recovery.hpp>
 #include <annals/storage/segment_files.hpp>
 
 namespace annals::inline v1::storage {
@@ -51,12 +52,15 @@ template <Platform P>
 
 /// Replaces the control file as a whole: complete and durable, or as it was before. A control file
 /// without a clean mark belongs to this machine since it was started; which life has begun here is
-/// for the caller to say in `control.writer`.
+/// for the caller to say in `control.writer`. But where the writer before died `of_power` and
+/// nothing of that is mended yet, it stays his, for whoever opens this next must judge the same.
 template <PlatformDirectory Directory, Platform P>
-void replace_control(Directory& directory, P const& platform, format::Control control) {
+void replace_control(Directory& directory, P const& platform, format::Control control,
+                     Death death = Death::of_process) {
     publish_file(directory, control_name, [&](auto& file) {
         std::int64_t const started = control.writer ? control.writer->started : 0;
-        if (!control.clean) control.writer = writer_identity(platform, file.identity(), started);
+        bool const is_of_now = !control.clean && death != Death::of_power;
+        if (is_of_now) control.writer = writer_identity(platform, file.identity(), started);
         file.write_at(0, format::encode_control(control));
     });
 }

@@ -121,11 +121,14 @@ private:
         std::uint64_t const last = control.epochs.back().number;
         if (!began_epoch_ && segments_.last()) control.epochs.push_back({last + 1, opened_.end});
         control.clean.reset();
+        Death death = Death::of_process;
         if (!opened_.copy_from) {
             control.syncing = 0;
             control.writer = format::WriterIdentity{.started = started};
+        } else if (opened_.report.ending == Ending::power_loss) {
+            death = Death::of_power;
         }
-        replace_control(directory, files_->platform(), control);
+        replace_control(directory, files_->platform(), control, death);
         opened_.control = std::move(control);
         began_epoch_ = true;
     }

@@ -75,9 +75,10 @@ public:
         return {contents_.max_timestamp, seen_};
     }
 
-    [[nodiscard]] format::IndexContents contents() const {
+    /// All of it, and how far it goes.
+    [[nodiscard]] std::pair<format::IndexContents, Extent> contents() const {
         std::lock_guard const lock{mutex_};
-        return contents_;
+        return {contents_, seen_};
     }
 
 private:

@@ -54,6 +54,7 @@ public:
         if (!process_.is_this()) return;  // in a forked child there is nothing to end
         // Who wants to know calls close().
         (void)detail::attempt([&] { close(); });
+        if (context_) context_->life.end();  // handles may outlive this
     }
 
     [[nodiscard]] bool is_read_only() const noexcept { return options_.read_only; }

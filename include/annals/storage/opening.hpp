@@ -154,7 +154,7 @@ private:
         if (last_.is_suspect || opened_.refusal) return;  // then nothing is repaired
         control_file_.reset();
         auto const error = detail::attempt(
-            [&] { replace_control(directory_, files_->platform(), opened_.control); });
+            [&] { replace_control(directory_, files_->platform(), opened_.control, last_.death); });
         if (!error) return;
         last_.is_suspect = true;
         note(error->what());
@@ -270,15 +270,15 @@ private:
 
     /// Of a copy nothing need be durable, whatever it says of itself: who made it knows no logs.
     void sync_copy() {
-        for (auto const& segment : opened_.segments) {
+        for (auto const& segment : opened_.segments)
             files_->open_segment(segment->ordinal(), Access::read).sync();
-        }
+        if (opened_.has_control) directory_.open_file(control_name, Access::read).sync();
         files_->sync_descriptions();
         directory_.sync();
     }
 
     void finish() {
-        if (role_ == Role::writer && !last_.is_in_place) sync_copy();
+        if (role_ == Role::writer && !last_.is_in_place && !opened_.segments.empty()) sync_copy();
         if (is_distrusted_ && role_ == Role::writer) store_distrust();
         for (auto& [segment, findings] : incomplete_) {
             bool const may_repair = role_ == Role::writer && !last_.is_suspect;

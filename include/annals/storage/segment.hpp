@@ -128,7 +128,7 @@ public:
     void keep_no_mapping() noexcept {
         std::lock_guard const lock{mutex_};
         kept_.reset();
-        if (is_finished()) index_.reset();  // it has a file, too
+        if (is_finished()) index_.reset();  // its file has it, or a look at the frames
     }
 
     /// The whole segment, for as long as the pin is held.

@@ -43,7 +43,10 @@ public:
         std::lock_guard const guard{mutex_};
         last_ = read_life(lock);
         lock_.emplace(std::move(lock));
-        if (last_.ended == 0) store({.started = last_.started, .ended = 1});
+        if (last_.ended != 0) return;
+        auto const error = detail::attempt([&] { store({.started = last_.started, .ended = 1}); });
+        // A file that says nothing, on a disk that is full, does no harm.
+        if (error && last_.started != 0) detail::raise_again(*error);
     }
 
     /// When this life began: now, unless it has. Later than all before, whatever the clock says.
