@@ -29,6 +29,14 @@ std::vector<std::int64_t> poll_all(Consumer& consumer) {
     return values_of(consumer.poll(0ns, 1'000'000));
 }
 
+/// A system that does not tell its boots apart.
+class Bootless : public MemoryPlatform {
+public:
+    using MemoryPlatform::MemoryPlatform;
+    explicit Bootless(MemoryPlatform machine) noexcept : MemoryPlatform{std::move(machine)} {}
+    [[nodiscard]] BootId boot_id() const noexcept { return {}; }
+};
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("what a writer sent that came and went between two polls is not missed", "",
@@ -54,13 +62,24 @@ TEMPLATE_TEST_CASE("what a writer sent that came and went between two polls is n
     CHECK((values_of(topic.replay()) == range(0, 9001)));
 }
 
+TEST_CASE("who is not told which boot this is hears of it after a death, not after a close") {
+    World<MemoryPlatform> world;
+    Bootless const machine{world.machine.platform};
+    std::optional<MemoryPlatform> dead;
+    {
+        BasicLog<Bootless> log{world.path, small, machine};
+        send_numbers(log, 0, 1);
+        dead = world.machine.platform.after_process_death();
+        log.close();
+    }
+    BasicLog<Bootless> const closed{world.path, small, machine};
+    CHECK(closed.recovery().partitions.empty());
+    BasicLog<Bootless> const died{world.path, small, Bootless{*dead}};
+    REQUIRE(died.recovery().partitions.size() == 1);
+    CHECK_FALSE(died.recovery().partitions[0].notes.empty());
+}
+
 TEST_CASE("a reader follows a writer that was not told which boot this is") {
-    class Bootless : public MemoryPlatform {
-    public:
-        using MemoryPlatform::MemoryPlatform;
-        explicit Bootless(MemoryPlatform machine) noexcept : MemoryPlatform{std::move(machine)} {}
-        [[nodiscard]] BootId boot_id() const noexcept { return {}; }
-    };
     World<MemoryPlatform> world;
     BasicLog<Bootless> log{world.path, small, Bootless{world.machine.platform}};
     send_numbers(log, 0, 1);

@@ -93,7 +93,7 @@ template <Platform P>
         auto const& writer = last.control.writer;
         last.is_in_place = writer && writer->device == found.identity.device &&
                            writer->inode == found.identity.inode;
-        if (boot == BootId{}) {
+        if (boot == BootId{} && !last.control.clean) {
             last.notes.emplace_back(
                 "no boot id to be had: a death of the process counts as power loss");
         }
