@@ -140,17 +140,7 @@ TEST_CASE("a reader of another process's dead log finds what recovery will, and 
     auto log = world.open(small);
     send_numbers(log, 0, 50);
     // The process dies between the claim of a record and its publication, while another goes on.
-    auto topic = log.topic<std::string, std::int64_t>("numbers");
-    std::optional<MemoryPlatform> dead;
-    {
-        int stores = 0;
-        MemoryPlatform::StoreHook const hook{[&](std::byte const*, std::size_t) {
-            if (++stores != 2) return;
-            send_numbers(log, 51, 60);
-            dead = world.machine.platform.after_process_death();
-        }};
-        topic.producer().send("k", 50);
-    }
+    auto const dead = die_in_claim(world, log, 50, 60);
     REQUIRE(dead);
     MemoryLog reader{world.path, {.read_only = true}, *dead};
     auto read = numbers_topic(reader);

@@ -3,7 +3,9 @@
 // has.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,23 @@ template <class P>
 void send_numbers(BasicLog<P>& log, std::int64_t from, std::int64_t until) {
     auto producer = numbers_topic(log).producer();
     for (std::int64_t i = from; i < until; ++i) producer.send("k", i);
+}
+
+/// Sends `number`, and between its claim and its publication, which never comes, those behind it up
+/// to `until`: the machine as the process's death leaves it then.
+[[nodiscard]] inline std::optional<MemoryPlatform> die_in_claim(World<MemoryPlatform> const& world,
+                                                                MemoryLog& log, std::int64_t number,
+                                                                std::int64_t until) {
+    auto topic = numbers_topic(log);
+    std::optional<MemoryPlatform> dead;
+    int stores = 0;
+    MemoryPlatform::StoreHook const hook{[&](std::byte const*, std::size_t) {
+        if (++stores != 2) return;
+        send_numbers(log, number + 1, until);
+        dead = world.machine.platform.after_process_death();
+    }};
+    topic.producer().send("k", number);
+    return dead;
 }
 
 [[nodiscard]] inline std::vector<std::int64_t> range(std::int64_t from, std::int64_t until) {

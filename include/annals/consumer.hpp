@@ -344,7 +344,7 @@ private:
             state.refresh();
         }
         if (shared().is_woken.load(std::memory_order_seq_cst)) return;
-        // What was looked at once more and is still not there to read is damaged, for now.
+        // What was looked at once more and cannot be read yet is waited for as well.
         if (is_something_coming() && looks_in_vain_++ == 0) return;
         require_open();
         looks_in_vain_ = 0;

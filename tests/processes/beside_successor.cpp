@@ -30,14 +30,7 @@ struct DiedWithHole {
     DiedWithHole() {
         auto log = world.open(small);
         send_numbers(log, 0, 50);
-        auto topic = numbers_topic(log);
-        int stores = 0;
-        MemoryPlatform::StoreHook const hook{[&](std::byte const*, std::size_t) {
-            if (++stores != 2) return;
-            send_numbers(log, 51, 60);
-            dead = world.machine.platform.after_process_death();
-        }};
-        topic.producer().send("k", 50);
+        dead = die_in_claim(world, log, 50, 60);
     }
 };
 

@@ -40,9 +40,10 @@ inline void require_name(std::string_view name, std::string_view what) {
 template <class Directory>
 [[nodiscard]] auto find_exactly(Directory const& parent, std::string_view name)
     -> decltype(parent.find_directory(name)) {
-    if (!parent.find_directory(name)) return std::nullopt;
+    auto found = parent.find_directory(name);
+    if (!found) return found;
     for (DirectoryEntry const& entry : parent.list()) {
-        if (entry.name == name) return parent.find_directory(name);
+        if (entry.name == name) return found;
     }
     if (!parent.find_directory(name)) return std::nullopt;  // it went between the two looks
     detail::raise(Errc::invalid_name, "the file system takes this for a name that is there already",

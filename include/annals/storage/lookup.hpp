@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include <annals/config.hpp>
 #include <annals/storage/completion.hpp>
@@ -54,17 +53,17 @@ public:
         return {segment, pin, at};
     }
 
-    /// The first record of the log whose timestamp is at least `timestamp`; nullopt: there is none.
-    /// Every frame that decides this is checked.
-    [[nodiscard]] std::optional<Location<P>> find_time(std::int64_t timestamp,
-                                                       Access access) const {
+    /// The first record of the log whose timestamp is at least `timestamp`; no segment: there is
+    /// none. Every frame that decides this is checked.
+    [[nodiscard]] Location<P> find_time(std::int64_t timestamp, Access access) const {
         std::uint64_t const beginning = segments_.beginning();
         for (auto const& segment : segments_.snapshot()) {
             std::int64_t const known = segment->known_max_timestamp();
             if (known != format::before_all_time && known < timestamp) continue;
-            if (auto found = find_time_in(segment, timestamp, beginning, access)) return found;
+            auto found = find_time_in(segment, timestamp, beginning, access);
+            if (found.segment) return found;
         }
-        return std::nullopt;
+        return {};
     }
 
 private:
@@ -91,11 +90,11 @@ private:
     }
 
     /// The index leads to within a stride of the answer, so little is checked.
-    [[nodiscard]] std::optional<Location<P>> find_time_in(
-        std::shared_ptr<Segment<P>> const& segment, std::int64_t timestamp, std::uint64_t beginning,
-        Access access) const {
+    [[nodiscard]] Location<P> find_time_in(std::shared_ptr<Segment<P>> const& segment,
+                                           std::int64_t timestamp, std::uint64_t beginning,
+                                           Access access) const {
         std::uint64_t const first = beginning - std::min(beginning, segment->base());
-        if (segment->is_finished() && segment->published().count <= first) return std::nullopt;
+        if (segment->is_finished() && segment->published().count <= first) return {};
         auto const pin = segment->pin();
         Extent const published = segment->advance_published();
         std::uint64_t const end = std::min(published.count, segment->limit());
@@ -106,14 +105,14 @@ private:
         });
         while (at.count < end) {
             auto const frame = good_frame(*segment, pin, at);
-            if (!frame) return Location<P>{segment, pin, at, true};
+            if (!frame) return {segment, pin, at, true};
             bool const is_data = frame.word.state() == format::FrameState::data;
             if (is_data && at.count >= first && frame.detail >= timestamp) {
-                return Location<P>{segment, pin, at};
+                return {segment, pin, at};
             }
             at = {at.count + frame.records, frame.end};
         }
-        return std::nullopt;
+        return {};
     }
 
     SegmentFiles<P> const& files_;

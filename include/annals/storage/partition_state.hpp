@@ -174,12 +174,7 @@ public:
     /// `corrupt` where damage hides it.
     [[nodiscard]] Location<P> locate(std::uint64_t offset) {
         auto const find = [&] { return lookup_.locate(offset, access()); };
-        Location<P> found = with_relief(find);
-        if (!found.is_damaged) return found;
-        refresh();  // another segment may have the record, such as a copy
-        found = with_relief(find);
-        if (found.is_damaged) found.segment->raise_damage(found.extent);
-        return found;
+        return find_undamaged([&] { return with_relief(find); });
     }
     [[nodiscard]] typename Segment<P>::Pin pin(Segment<P>& segment) {
         return with_relief([&] { return segment.pin(); });
@@ -211,14 +206,10 @@ public:
     /// damage hides which it is.
     [[nodiscard]] std::uint64_t offset_at(std::int64_t timestamp, std::uint64_t end) {
         auto const find = [&] { return lookup_.find_time(timestamp, access()); };
-        auto found = find_again([&] { return with_relief(find); });
-        if (found && found->is_damaged) {
-            refresh();  // another segment may have the record, such as a copy
-            found = find_again([&] { return with_relief(find); });
-        }
-        if (!found) return std::max(end, segments_.beginning());
-        if (found->is_damaged) found->segment->raise_damage(found->extent);
-        return found->segment->base() + found->extent.count;
+        auto const found =
+            find_undamaged([&] { return find_again([&] { return with_relief(find); }); });
+        if (!found.segment) return std::max(end, segments_.beginning());
+        return found.segment->base() + found.extent.count;
     }
 
     /// The epoch of the record with this offset.
@@ -273,13 +264,13 @@ public:
 
     /// Ends the writing life; reading goes on. Throws what close() of the log must tell.
     void close(Error const& closed) {
-        Rollback const let_go{[&] {
-            if (writer_) writer_->end();
-            if (writer_) (void)writer_->spare().close();
-            is_closed_.store(true, std::memory_order_seq_cst);
-        }};
+        Rollback const say_so{[&] { is_closed_.store(true, std::memory_order_seq_cst); }};
         if (!writer_) return;
         retention_->end();
+        Rollback const let_go{[&] {
+            writer_->end();
+            (void)writer_->spare().close();
+        }};
         writer_->close(closed);
     }
 
@@ -301,6 +292,18 @@ private:
 
     [[nodiscard]] Access access() const noexcept {
         return writer_ && !is_closed() ? Access::write : Access::read;
+    }
+
+    /// What `find()` finds; where that is damage it looks again, for another segment may have the
+    /// record, such as a copy. Throws `corrupt` where none has.
+    template <class Find>
+    [[nodiscard]] Location<P> find_undamaged(Find const& find) {
+        Location<P> found = find();
+        if (!found.is_damaged) return found;
+        refresh();
+        found = find();
+        if (found.is_damaged) found.segment->raise_damage(found.extent);
+        return found;
     }
 
     /// Reading needs descriptors and mappings, too, and may run out of them.

@@ -179,8 +179,10 @@ public:
     Extent advance_published(std::uint64_t most = no_limit) {
         if (is_finished()) return published();
         Extent const before = published();
-        if (before.count >= limit()) finish(info_.ordinal + 1);  // without a look, or a mapping
-        if (is_finished()) return before;
+        if (before.count >= limit()) {  // needs no look, and no mapping
+            finish(info_.ordinal + 1);
+            return before;
+        }
         Pin const pin = this->pin();
         Extent extent = before;
         std::optional<std::uint64_t> successor;
