@@ -308,6 +308,26 @@ TEMPLATE_TEST_CASE("the segment made in advance goes when its writer has died", 
     CHECK(site.names() == "00000001.idx 00000001.seg 00000003.seg control");  // never used again
 }
 
+TEST_CASE("so do both of them where it was fast") {
+    Site<MemoryPlatform> const site;
+    {
+        Life<MemoryPlatform> life{site};
+        for (int n = 0; n < 2; ++n) {
+            life.append_large(5);
+            life.keep();
+        }
+        life.keep();
+    }
+    REQUIRE(site.names() ==
+            "00000001.idx 00000001.seg 00000002.seg 00000003.seg 00000004.seg control");
+    Life<MemoryPlatform> life{site};
+    CHECK(life.report().segments_removed == 2);
+    CHECK(life.text() == "0=L 1=L 2=L 3=L 4=L 5=L 6=L 7=L 8=L 9=L");
+    life.append("b");
+    CHECK(site.names() ==
+          "00000001.idx 00000001.seg 00000002.idx 00000002.seg 00000005.seg control");
+}
+
 TEMPLATE_TEST_CASE("a segment never gets an ordinal that the seal before it rules out", "",
                    BOTH_PLATFORMS) {
     Site<TestType> const site;

@@ -317,11 +317,40 @@ TEMPLATE_TEST_CASE(
     CHECK(marks_of(topic) == "ab");
 }
 
-TEMPLATE_TEST_CASE("at speed a spare is made at once", "", MemoryPlatform, NativePlatform) {
-    KeptLog<TestType> kept{small_segment};
-    append_frame(kept.topic(), 8 * kib);
+TEMPLATE_TEST_CASE("at speed two spares are made at once, each larger while segments grow", "",
+                   MemoryPlatform, NativePlatform) {
+    using Capacities = std::vector<std::uint64_t>;
+    KeptLog<TestType> kept{4 * mib};
+    append_frame(kept.topic(), 64 * kib, 'a');
     kept.writer().make_spare_where_due(true);
-    CHECK(segments_of(kept.world).size() == 2);
+    CHECK(capacities_of(kept.world) == Capacities{1024, 2048});
+    kept.writer().make_spare_where_due(false);
+    CHECK(capacities_of(kept.world) == Capacities{1024, 2048});
+    kept.writer().make_spare_where_due(true);
+    CHECK(capacities_of(kept.world) == Capacities{1024, 2048, 4096});
+    kept.writer().make_spare_where_due(true);
+    CHECK(capacities_of(kept.world) == Capacities{1024, 2048, 4096});
+    append_frame(kept.topic(), 512 * kib, 'b');
+    append_frame(kept.topic(), 512 * kib, 'c');
+    kept.writer().make_spare_where_due(true);
+    CHECK(capacities_of(kept.world) == Capacities{1024, 2048, 4096, 4096});
+    CHECK(segments_of(kept.world).back() == "00000004.seg");
+    CHECK(marks_of(kept.topic()) == "abc");
+}
+
+TEMPLATE_TEST_CASE("of two spares one is kept at a clean close, and used", "", MemoryPlatform,
+                   NativePlatform) {
+    KeptLog<TestType> kept{1 * mib};
+    append_frame(kept.topic(), 128 * kib, 'a');
+    for (int n = 0; n < 2; ++n) kept.writer().make_spare_where_due(true);
+    CHECK(segments_of(kept.world).size() == 3);
+    kept.log->close();
+    CHECK(segments_of(kept.world) == std::vector<std::string>{"00000001.seg", "00000002.seg"});
+
+    kept.open(1 * mib);
+    for (int n = 0; n < 9; ++n) append_frame(kept.topic(), 128 * kib, 'b');
+    CHECK(segments_of(kept.world) == std::vector<std::string>{"00000001.seg", "00000002.seg"});
+    CHECK(marks_of(kept.topic()) == "abbbbbbbbb");
 }
 
 TEST_CASE("a spare is opened when it is prepared, and used so, given back, or replaced") {
@@ -332,14 +361,14 @@ TEST_CASE("a spare is opened when it is prepared, and used so, given back, or re
     append_frame(topic, 64 * kib, 'a');
     auto& writer = kept.writer();
     auto const before = open_descriptors();
-    writer.spare().prepare(1 * mib, piece);  // there is none
+    writer.spares().prepare(1 * mib, piece);  // there is none
     writer.make_spare_where_due(true);
     CHECK(open_descriptors() == before);
-    writer.spare().prepare(0, piece);
+    writer.spares().prepare(0, piece);
     CHECK(open_descriptors() == before);
-    writer.spare().prepare(1, piece);
+    writer.spares().prepare(1, piece);
     CHECK(open_descriptors() == before + 1);
-    writer.spare().prepare(16 * mib, piece);
+    writer.spares().prepare(16 * mib, piece);
     CHECK(open_descriptors() == before + 1);
     if (then == Then::give_back) {
         writer.give_back();
@@ -360,7 +389,7 @@ TEST_CASE("a partition keeps no descriptor of its spare while it rests, nor once
     kept.writer().make_spare_where_due(true);
     (void)kept.state->partition(0)->track();
     auto const before = open_descriptors();
-    kept.writer().spare().prepare(1, piece);
+    kept.writer().spares().prepare(1, piece);
     CHECK(open_descriptors() == before + 1);
     SECTION("at rest") {
         CHECK_FALSE(kept.state->partition(0)->track().is_busy);
@@ -375,34 +404,20 @@ TEST_CASE("a partition keeps no descriptor of its spare while it rests, nor once
     }
 }
 
-TEST_CASE("how large a spare must be is asked only where there is none") {
-    KeptLog<MemoryPlatform> kept{4 * mib};
-    append_frame(kept.topic(), 64 * kib);
-    auto& spare = kept.writer().spare();
-    spare.make_where_missing([] { return std::uint64_t{0}; }, Blocks::reserved);
-    CHECK(segments_of(kept.world).size() == 1);
-    unsigned asked = 0;
-    auto const capacity = [&] { return ++asked * mib; };
-    spare.make_where_missing(capacity, Blocks::reserved);
-    spare.make_where_missing(capacity, Blocks::reserved);
-    CHECK(asked == 1);
-    CHECK(capacities_of(kept.world) == std::vector<std::uint64_t>{1024, 1024});
-}
-
 TEMPLATE_TEST_CASE("a spare that is in use is prepared no further", "", MemoryPlatform,
                    NativePlatform) {
     KeptLog<TestType> kept{4 * mib};
     append_frame(kept.topic(), 64 * kib);
-    auto& spare = kept.writer().spare();
-    spare.make_where_missing([] { return 4 * mib; }, Blocks::reserved);
-    spare.prepare(1 * mib, piece);
-    auto const info = spare.get(4 * mib, Blocks::reserved);
+    auto& spares = kept.writer().spares();
+    spares.make_where_due([](std::uint64_t) { return 4 * mib; }, Blocks::reserved);
+    spares.prepare(1 * mib, piece);
+    auto const info = spares.get(4 * mib, Blocks::reserved);
     auto file = kept.world.directory("topics", "t", "0")
                     .open_file(format::ordinal_name(info.ordinal, ".seg"), Access::write);
     for (std::uint64_t const place : {1 * mib - 8, 1 * mib, 3 * mib}) {
         file.write_at(place, as_bytes("a sender"));
     }
-    spare.prepare(4 * mib, piece);
+    spares.prepare(4 * mib, piece);
     for (std::uint64_t const place : {1 * mib - 8, 1 * mib, 3 * mib}) {
         CHECK(content(file).substr(place, 8) == "a sender");
     }
@@ -419,7 +434,7 @@ TEST_CASE("a spare is prepared while senders come to use it, and nothing of thei
     std::thread preparing{[&] {
         for (unsigned n = 0; !is_done; ++n) {
             if (n % 1000 == 0) writer.make_spare_where_due(true);  // others make their own
-            writer.spare().prepare(16 * mib, piece);
+            writer.spares().prepare(16 * mib, piece);
         }
     }};
     std::vector<std::thread> threads;

@@ -16,7 +16,7 @@
 #include <annals/storage/copying.hpp>
 #include <annals/storage/opening.hpp>
 #include <annals/storage/segment_list.hpp>
-#include <annals/storage/spare.hpp>
+#include <annals/storage/spares.hpp>
 #include <annals/storage/writer_context.hpp>
 
 namespace annals::inline v1::storage {
@@ -67,7 +67,7 @@ public:
     }
 
     /// Throws, having changed nothing that a reader sees: `no_space`, `sync_failed` and the like.
-    [[nodiscard]] Life open(Spare<P>& spare, WriterContext<P>& context, Blocks blocks) {
+    [[nodiscard]] Life open(Spares<P>& spares, WriterContext<P>& context, Blocks blocks) {
         if (goes_on()) files_->ensure_blocks(segments_.last()->info());
         std::int64_t const started = context.life.begin(context.platform);
         was_closed_ ? begin_clean_life(started) : begin_epoch(started);
@@ -77,7 +77,7 @@ public:
             last->start_writing(*opened_.resume);
             return {last, *opened_.resume, std::move(control), opened_.durable};
         }
-        SegmentPtr const first = begin_segment(spare, context.segment_bytes, blocks, control);
+        SegmentPtr const first = begin_segment(spares, context.segment_bytes, blocks, control);
         if (!opened_.copy_from) return {first, first_->end, std::move(control), opened_.durable};
         // What the mark warned of is in a new file.
         control.begin_life(files_->platform(), started);
@@ -135,11 +135,11 @@ private:
 
     /// The first segment of the partition, or of the epoch. Where it was made but could not be
     /// opened, the next try goes on with it: a second one would contradict it.
-    [[nodiscard]] SegmentPtr begin_segment(Spare<P>& spare, std::uint64_t segment_bytes,
+    [[nodiscard]] SegmentPtr begin_segment(Spares<P>& spares, std::uint64_t segment_bytes,
                                            Blocks blocks, ControlFile<P>& control) {
         if (!first_) {
             bool const has_failed = std::exchange(has_tried_, true);
-            first_ = make_first_segment(spare, segment_bytes, blocks);
+            first_ = make_first_segment(spares, segment_bytes, blocks);
             // What failed may have had its name, and readers, before it was replaced.
             if (has_failed) control.set_repairs(++opened_.control.repairs);
         }
@@ -149,11 +149,11 @@ private:
     }
 
     /// Complete before it has a name; with what must be copied.
-    [[nodiscard]] CopiedTail make_first_segment(Spare<P>& spare, std::uint64_t segment_bytes,
+    [[nodiscard]] CopiedTail make_first_segment(Spares<P>& spares, std::uint64_t segment_bytes,
                                                 Blocks blocks) {
         SegmentPtr const last = segments_.last();
         SegmentInfo const info{
-            .ordinal = spare.take_ordinal(),
+            .ordinal = spares.take_ordinal(),
             .capacity = last ? last->info().capacity : first_capacity(segment_bytes),
             .base_offset = opened_.end,
             .epoch = epochs().back().number,
@@ -164,7 +164,7 @@ private:
         } else {
             made.info = files_->create_active(info, blocks, [](auto&, auto&) {});
         }
-        spare.used_ordinal();
+        spares.used_ordinal();
         return made;
     }
 

@@ -269,9 +269,10 @@ public:
         retention_->end();
         Rollback const let_go{[&] {
             writer_->end();
-            (void)writer_->spare().close();
+            (void)writer_->spares().close();
         }};
         writer_->close(closed);
+        (void)detail::attempt([&] { writer_->spares().keep_one(); });  // or the next opening will
     }
 
     /// Whether this process's log was closed: nobody waits for it any more.

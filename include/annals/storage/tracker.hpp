@@ -37,7 +37,7 @@ public:
             round.is_busy = end != tracked_end_ || end < writer_.claimed_end();
             if (end != tracked_end_) wake_other_processes();
             tracked_end_ = end;
-            if (!round.is_busy) (void)writer_.spare().close();  // no descriptor while it rests
+            if (!round.is_busy) (void)writer_.spares().close();  // no descriptor while it rests
             if (end < writer_.claimed_end()) segments_.require_passable();
         });
         round.trouble = complaint_.once(std::move(round.trouble));
@@ -63,9 +63,9 @@ private:
     /// A large page is written whole with each sync, however little of it has changed.
     void prepare_spare(std::uint64_t bytes) {
         if (settings_.sync.load(std::memory_order_relaxed) == Sync::never) {
-            writer_.spare().prepare(bytes, Spare<P>::most_at_once);
+            writer_.spares().prepare(bytes, Spares<P>::most_at_once);
         } else {
-            writer_.spare().prepare(std::min(bytes, 2 * stride), 4 * format::page_bytes);
+            writer_.spares().prepare(std::min(bytes, 2 * stride), 4 * format::page_bytes);
         }
     }
 

@@ -20,7 +20,7 @@
 #include <annals/storage/gate.hpp>
 #include <annals/storage/round.hpp>
 #include <annals/storage/segment_list.hpp>
-#include <annals/storage/spare.hpp>
+#include <annals/storage/spares.hpp>
 #include <annals/storage/tail.hpp>
 #include <annals/storage/writer_context.hpp>
 
@@ -48,7 +48,7 @@ public:
           segments_{segments},
           durability_{files_, segments, opened.durable},
           refusal_{opened.refusal},
-          spare_{files_, opened.spare, opened.next_ordinal},
+          spares_{files_, opened.spare, opened.next_ordinal},
           gate_{files_, segments, std::move(opened)} {
         context_->relief.add(*this);
     }
@@ -100,10 +100,10 @@ public:
         return tail_.load(std::memory_order_seq_cst) != nullptr;
     }
 
-    /// Makes the next segment if the active one is half full, or soon will be. For the keeper.
+    /// Makes a segment in advance if one is due. For the keeper.
     void make_spare_where_due(bool is_fast = false) {
         if (is_refused()) return;
-        spare_.make_where_missing([&] { return capacity_due(is_fast); }, settings_->blocks());
+        spares_.make_where_due([&](auto last) { return capacity_due(is_fast, last); }, blocks());
     }
 
     struct Active {
@@ -120,12 +120,12 @@ public:
         return {tail, std::move(last)};
     }
 
-    /// The segment made in advance.
-    [[nodiscard]] Spare<P>& spare() noexcept { return spare_; }
+    /// The segments made in advance.
+    [[nodiscard]] Spares<P>& spares() noexcept { return spares_; }
 
     /// Gives back what can be given back, where the process has run out of something.
     void give_back() {
-        if (spare_.close()) context_->relief.count();
+        if (spares_.close()) context_->relief.count();
         if (files_->recent_mappings().let_go()) context_->relief.count();
         complete_rolled();
     }
@@ -194,7 +194,7 @@ public:
         if (!tail || tail == sealed_ || tail->claimed(context_->platform).count == 0) return;
         tail->cross();
         store_seal<P>(tail->segment().bytes(), tail->segment().info().salt,
-                      tail->parked(context_->platform), spare_.lowest_next());
+                      tail->parked(context_->platform), spares_.lowest_next());
         sealed_ = tail;
     }
 
@@ -247,13 +247,15 @@ public:
     }
 
 private:
-    /// Of the segment that it is time to make; 0: it is not.
-    [[nodiscard]] std::uint64_t capacity_due(bool is_fast) const {
+    [[nodiscard]] Blocks blocks() const { return settings_->blocks(); }
+    /// Of the segment that it is time to make; 0: of none. That is the next one once the active one
+    /// is half full; at speed it is at once, and then the one behind a spare of `last` bytes, too.
+    [[nodiscard]] std::uint64_t capacity_due(bool is_fast, std::uint64_t last) const {
         auto const [tail, active] = this->active();
         if (!active || active->is_finished()) return 0;
         std::uint64_t const full = active->info().capacity;
-        if (!is_fast && tail->claimed(context_->platform).place * 2 < full) return 0;
-        return next_capacity(full, context_->segment_bytes, 0);
+        if (!is_fast && (last || tail->claimed(context_->platform).place * 2 < full)) return 0;
+        return next_capacity(last ? last : full, context_->segment_bytes, 0);
     }
 
     void cross_active() noexcept {
@@ -297,7 +299,7 @@ private:
     // All of these under the mutex of the roll.
 
     void begin() {
-        auto life = gate_.open(spare_, *context_, settings_->blocks());
+        auto life = gate_.open(spares_, *context_, blocks());
         Tail<P>& tail = make_tail(*life.active, life.resume);
         if (segments_.last() != life.active) segments_.append(life.active);
         durability_.begin(std::move(life.control), life.active, life.durable);
@@ -319,13 +321,12 @@ private:
         // Only full ones double, not what was sealed or ended for a claim that could not be had.
         std::uint64_t const needed = full.bytes_needed();
         std::uint64_t const most = needed != 0 ? context_->segment_bytes : old.info().capacity;
-        SegmentInfo info =
-            spare_.get(next_capacity(old.info().capacity, most, needed), settings_->blocks());
+        SegmentInfo info = spares_.get(next_capacity(old.info().capacity, most, needed), blocks());
         info.base_offset = old.base() + end.count;
         info.epoch = old.info().epoch;
         info.predecessor = old.ordinal();
         auto next = std::make_shared<Segment<P>>(files_, info);
-        next->start_writing({}, spare_.take_open());
+        next->start_writing({}, spares_.take_open());
         Tail<P>& tail = make_tail(*next, {});
         segments_.append(next);
         // From here on nothing can fail.
@@ -333,7 +334,7 @@ private:
         detail::store(next->bytes() + format::activation_place, activation);
         P::store_point(next->bytes() + format::activation_place, sizeof activation);
         if (sealed_ != &full) store_seal<P>(old.bytes(), old.info().salt, end, info.ordinal);
-        spare_.used();
+        spares_.used();
         tail_.store(&tail, std::memory_order_seq_cst);
     }
 
@@ -360,21 +361,20 @@ private:
     }
 
     [[nodiscard]] CopiedTail copy_doubtful(Segment<P> const& old, std::uint64_t end) {
-        SegmentInfo const info{.ordinal = spare_.take_ordinal(),
+        SegmentInfo const info{.ordinal = spares_.take_ordinal(),
                                .capacity = old.info().capacity,
                                .epoch = old.info().epoch,
                                .predecessor = old.ordinal()};
         CopiedTail copied;
-        auto const error = detail::attempt([&] {
-            copied = copy_tail(*files_, segments_, info, {durability_.durable_offset(), end},
-                               settings_->blocks());
-        });
+        OffsetRange const range{durability_.durable_offset(), end};
+        auto const error =
+            detail::attempt([&] { copied = copy_tail(*files_, segments_, info, range, blocks()); });
         if (error) {
             // What is damaged stays so: nothing may be appended behind it.
             if (error->code() == Errc::corrupt) refusal_ = error;
             detail::raise_again(*error);
         }
-        spare_.used_ordinal();
+        spares_.used_ordinal();
         return copied;
     }
 
@@ -391,7 +391,7 @@ private:
     std::vector<std::unique_ptr<Tail<P>>> tails_;
     Tail<P>* sealed_ = nullptr;  // the active one that has a seal and no successor yet
 
-    Spare<P> spare_;
+    Spares<P> spares_;
     Gate<P> gate_;
 
     alignas(64) typename P::template Atomic<Tail<P>*> tail_{nullptr};
