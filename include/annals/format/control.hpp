@@ -18,7 +18,8 @@ namespace annals::inline v1::format {
 /// ```
 ///  0          ControlHeader, never changed
 ///  512        CleanMark: zeros while a writer is at work
-///  1024       64 bits: the ordinal of the segment whose sync is under way, or 0
+///  1024       64 bits: the ordinal of the segment whose sync is under way, or 0; all ones: the
+///             sync of all files has failed, which were a copy
 ///  1032       the boot id of an opening that has set it before there was a writer of its life
 ///  1048       64 bits: how often an opening has begun to repair a segment
 ///  1536       WriterIdentity
@@ -144,11 +145,14 @@ inline constexpr std::string_view watermark_part = "watermark";
 inline constexpr std::string_view beginning_part = "beginning";
 inline constexpr std::string_view epochs_part = "list of epochs";
 
+/// In place of an ordinal: it was a copy of the whole partition whose sync failed.
+inline constexpr std::uint64_t syncing_everything = ~std::uint64_t{0};
+
 /// Everything that a control file says.
 struct Control {
     ControlHeader header{};
     std::optional<CleanMark> clean{};
-    std::uint64_t syncing = 0;
+    std::uint64_t syncing = 0;  ///< the segment whose sync is under way, or has failed; 0: none
     std::array<std::byte, 16> syncing_boot{};
     std::uint64_t repairs = 0;
     std::optional<WriterIdentity> writer{};

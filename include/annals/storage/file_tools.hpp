@@ -154,6 +154,18 @@ void sweep_unfinished(Directory& directory) {
     }
 }
 
+/// Calls `visit(directory)` for the directory of each group that there is in a log.
+template <PlatformDirectory Directory, class Visit>
+void for_each_group(Directory const& log, Visit const& visit) {
+    auto const groups = log.find_directory("groups");
+    if (!groups) return;
+    for (DirectoryEntry const& entry : groups->list()) {
+        if (entry.kind != EntryKind::directory || !is_name(entry.name)) continue;
+        auto group = groups->open_directory(entry.name);
+        visit(group);
+    }
+}
+
 /// Removes a directory of ours with all that is in it; does nothing where there is none.
 template <PlatformDirectory Directory>
 void remove_tree(Directory& parent, std::string_view name) {

@@ -261,12 +261,7 @@ private:
                 remove_tree(directory, entry.name);
             }
         }
-        auto groups = directory_->open_directory("groups");
-        for (DirectoryEntry const& entry : groups.list()) {
-            if (entry.kind != EntryKind::directory || !is_name(entry.name)) continue;
-            auto group = groups.open_directory(entry.name);
-            sweep_unfinished(group);
-        }
+        for_each_group(*directory_, [](auto& group) { sweep_unfinished(group); });
     }
 
     /// One broken topic does not keep the others from being used: whoever asks for it gets the
@@ -360,12 +355,9 @@ private:
     }
 
     void remove_positions(std::string const& topic) {
-        auto groups = directory_->open_directory("groups");
-        for (DirectoryEntry const& entry : groups.list()) {
-            if (entry.kind != EntryKind::directory || !is_name(entry.name)) continue;
-            auto group = groups.open_directory(entry.name);
+        for_each_group(*directory_, [&](auto& group) {
             if (group.remove_file(topic)) group.sync();
-        }
+        });
     }
 
     LogOptions options_;

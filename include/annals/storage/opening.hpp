@@ -17,6 +17,7 @@
 #include <annals/storage/belief.hpp>
 #include <annals/storage/completion.hpp>
 #include <annals/storage/control_file.hpp>
+#include <annals/storage/copied.hpp>
 #include <annals/storage/first_pages.hpp>
 #include <annals/storage/last_writer.hpp>
 #include <annals/storage/recovery.hpp>
@@ -268,17 +269,9 @@ private:
         return *control_file_;
     }
 
-    /// Of a copy nothing need be durable, whatever it says of itself: who made it knows no logs.
-    void sync_copy() {
-        for (auto const& segment : opened_.segments)
-            files_->open_segment(segment->ordinal(), Access::read).sync();
-        if (opened_.has_control) directory_.open_file(control_name, Access::read).sync();
-        files_->sync_descriptions();
-        directory_.sync();
-    }
-
     void finish() {
-        if (role_ == Role::writer && !last_.is_in_place && !opened_.segments.empty()) sync_copy();
+        bool const is_copied = !last_.is_in_place && !opened_.segments.empty();
+        if (role_ == Role::writer && is_copied) sync_copied<P>(*files_, last_, opened_.segments);
         if (is_distrusted_ && role_ == Role::writer) store_distrust();
         for (auto& [segment, findings] : incomplete_) {
             bool const may_repair = role_ == Role::writer && !last_.is_suspect;

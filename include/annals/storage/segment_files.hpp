@@ -245,11 +245,17 @@ public:
         open_segment(info.ordinal, Access::write).allocate(info.capacity, Blocks::reserved);
     }
 
-    /// Makes durable what describes the log and the topic, where it is there.
+    /// Makes durable what describes the log and the topic, and what groups have committed in it,
+    /// where it is there.
     void sync_descriptions() const {
         auto const topic = log_->open_directory("topics").open_directory(topic_);
         if (auto file = log_->find_file(format::log_meta_name, Access::read)) file->sync();
         if (auto file = topic.find_file(format::topic_meta_name, Access::read)) file->sync();
+        for_each_group(*log_, [&](auto& group) {
+            if (auto file = group.find_file(topic_, Access::read)) file->sync();
+            group.sync();
+        });
+        if (auto groups = log_->find_directory("groups")) groups->sync();
     }
 
     /// Removes a segment and its index.
