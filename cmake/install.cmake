@@ -14,6 +14,7 @@ install(DIRECTORY include/annals DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
 install(TARGETS annals EXPORT annalsTargets INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 install(EXPORT annalsTargets NAMESPACE annals:: DESTINATION "${package_dir}")
 install(FILES
+    "${CMAKE_CURRENT_LIST_DIR}/compiled.cmake"
     "${PROJECT_BINARY_DIR}/annalsConfig.cmake"
     "${PROJECT_BINARY_DIR}/annalsConfigVersion.cmake"
     DESTINATION "${package_dir}")

@@ -15,6 +15,7 @@
 #include <annals/producer.hpp>
 #include <annals/record.hpp>
 #include <annals/replay.hpp>
+#include <annals/storage/compiled.hpp>
 #include <annals/topic.hpp>
 #include <annals/types.hpp>
 

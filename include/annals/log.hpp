@@ -71,10 +71,7 @@ public:
         }
         bool const same_keys = require_codec<K>(stored.key_codec, "key", found->path());
         bool const same_values = require_codec<V>(stored.value_codec, "value", found->path());
-        if (found->is_writing()) {
-            found->change_meta(
-                [&](format::TopicMeta const& meta) { return with_changes<K, V>(meta, options); });
-        }
+        if (found->is_writing()) found->change_meta(with_changes<K, V>, options);
         return {found, same_keys && same_values ? Access::write : Access::read};
     }
 

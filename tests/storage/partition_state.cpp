@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "effort.hpp"
 #include "senders.hpp"
 #include "storage/lives.hpp"
 #include "turns.hpp"
@@ -129,12 +130,15 @@ void race_in_turns(std::uint64_t seed) {
 }  // namespace
 
 TEST_CASE("threads in turns: dense offsets, nothing lost, all ends seen, whatever the order") {
-    for (std::uint64_t seed = 1; seed <= 1500; ++seed) race_in_turns(seed);
+    std::uint64_t const seeds = 400 * effort();
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) race_in_turns(seed);
+    note_figure("threads in turns that append, roll, sync and read",
+                std::to_string(seeds) + " orders, nothing lost");
 }
 
 TEST_CASE("a segment is completed with its true end while others just find out where that is") {
     std::string const value(8000, 'v');
-    for (std::uint64_t seed = 1; seed <= 1500; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 400 * effort(); ++seed) {
         CAPTURE(seed);
         TurnPlatform machine;
         Turns{seed, machine}.run([&] {

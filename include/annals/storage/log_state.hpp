@@ -32,22 +32,7 @@ public:
     using TopicPtr = std::shared_ptr<TopicState<P>>;
 
     /// Opens, and where need be makes and recovers, the log in that directory.
-    LogState(std::string const& path, LogOptions options, P platform)
-        : options_{std::move(options)}, platform_{std::move(platform)} {
-        (void)detail::out_of_memory();  // while there is some
-        require_options();
-        Access const access = options_.read_only ? Access::read : Access::write;
-        directory_ = std::make_shared<Directory>(platform_.open_directory(path, access));
-        note_file_system();
-        if (options_.read_only) {
-            if (!holds_log(*directory_)) {
-                detail::raise(Errc::not_found, "there is no log in this directory", {.path = path});
-            }
-            attachment_ = std::make_shared<Attachment<P> const>(directory_, options_.after_death);
-        } else {
-            open_for_writing();
-        }
-    }
+    LogState(std::string const& path, LogOptions options, P platform);
     LogState(LogState const&) = delete;
     LogState& operator=(LogState const&) = delete;
     ~LogState() {
@@ -62,18 +47,7 @@ public:
     [[nodiscard]] Recovery const& recovery() const noexcept { return recovery_; }
 
     /// The names of all topics, ascending.
-    [[nodiscard]] std::vector<std::string> topics() const {
-        std::vector<std::string> names;
-        auto const directory = directory_->find_directory("topics");
-        if (!directory) return names;
-        for (DirectoryEntry const& entry : directory->list()) {
-            if (entry.kind != EntryKind::directory || !is_name(entry.name)) continue;
-            auto place = names.end();
-            while (place != names.begin() && *(place - 1) > entry.name) --place;
-            names.insert(place, entry.name);
-        }
-        return names;
-    }
+    [[nodiscard]] std::vector<std::string> topics() const;
 
     /// What a topic's opener asks of it, without its types.
     struct TopicRequest {
@@ -83,95 +57,18 @@ public:
     };
 
     /// The topic, made if it is not there. Its codecs are the caller's to compare.
-    [[nodiscard]] TopicPtr open_topic(std::string const& name, TopicRequest const& request) {
-        require_usable();
-        require_name(name, "a topic");
-        require_topic_options(request.options);
-        std::lock_guard const lock{mutex_};
-        require_open();
-        if (options_.read_only) forget_removed(name);
-        if (Entry const* const entry = find(name)) return entry->topic;
-        auto topics = directory_->find_directory("topics");
-        bool const exists = topics && find_exactly(*topics, name).has_value();
-        if (exists) {
-            if (!options_.read_only) topics->sync();  // whoever made it may have failed to
-        } else {
-            if (options_.read_only) {
-                detail::raise(Errc::not_found, "there is no such topic",
-                              {.path = path() + "/topics/" + name});
-            }
-            TopicState<P>::create(*directory_, platform_, name, new_meta(request));
-        }
-        return load(name);
-    }
+    [[nodiscard]] TopicPtr open_topic(std::string const& name, TopicRequest const& request);
 
     /// Ends all writing to the topic and removes it with all its records. Where that fails half-way
     /// the next call goes on.
-    void remove_topic(std::string const& name) {
-        require_usable();
-        require_name(name, "a topic");
-        std::lock_guard const lock{mutex_};
-        require_open();
-        if (options_.read_only) {
-            detail::raise(Errc::read_only, "the log was opened for reading", {.path = path()});
-        }
-        auto topics = directory_->open_directory("topics");
-        std::string const unfinished = unfinished_name(name);
-        if (find_exactly(topics, name)) {
-            end_writing_for_good(name);
-            remove_unfinished(topics, unfinished);
-            topics.rename(name, unfinished);
-        } else if (!topics.find_directory(unfinished)) {
-            detail::raise(Errc::not_found, "there is no such topic",
-                          {.path = topics.path() + "/" + name});
-        }
-        topics.sync();
-        remove_positions(name);
-        remove_unfinished(topics, unfinished);
-    }
+    void remove_topic(std::string const& name);
 
     /// Makes durable what was sent to any topic before the call.
-    void flush() {
-        require_usable();
-        std::vector<TopicPtr> open;
-        {
-            std::lock_guard const lock{mutex_};
-            require_open();
-            for (Entry const& entry : topics_) open.push_back(entry.topic);
-        }
-        for (TopicPtr const& topic : open) {
-            auto const error = detail::attempt([&] {
-                for (auto const& partition : topic->partitions()) partition->flush();
-            });
-            bool const may_be_removed = error && error->code() == Errc::closed;
-            if (error && !may_be_removed) detail::raise_again(*error);
-        }
-        std::lock_guard const lock{mutex_};
-        require_open();  // else it was the topic that was closed
-    }
+    void flush();
 
     /// Ends all writing, makes it durable, and frees the lock. The first error is thrown when
     /// everything is done that could be.
-    void close() {
-        require_usable();
-        std::lock_guard const lock{mutex_};
-        if (is_closed_) return;
-        is_closed_ = true;
-        std::optional<Error> first;
-        if (!options_.read_only) {
-            keeper_.reset();
-            for (Entry const& entry : topics_) {
-                refuse_writing(entry);  // all, before any is synced
-            }
-        }
-        for (Entry const& entry : topics_) {
-            auto error = detail::attempt([&] { end(*entry.topic, entry.closed); });
-            if (error && !first) first = std::move(error);
-        }
-        if (context_) context_->life.end();
-        topics_.clear();
-        if (first) detail::raise_again(*first);
-    }
+    void close();
 
 private:
     struct Entry {
@@ -373,5 +270,129 @@ private:
     std::vector<Entry> topics_;
     bool is_closed_ = false;
 };
+
+// Outside of the class, so that whoever links annals::compiled need not compile it.
+
+template <Platform P>
+LogState<P>::LogState(std::string const& path, LogOptions options, P platform)
+    : options_{std::move(options)}, platform_{std::move(platform)} {
+    (void)detail::out_of_memory();  // while there is some
+    require_options();
+    Access const access = options_.read_only ? Access::read : Access::write;
+    directory_ = std::make_shared<Directory>(platform_.open_directory(path, access));
+    note_file_system();
+    if (options_.read_only) {
+        if (!holds_log(*directory_)) {
+            detail::raise(Errc::not_found, "there is no log in this directory", {.path = path});
+        }
+        attachment_ = std::make_shared<Attachment<P> const>(directory_, options_.after_death);
+    } else {
+        open_for_writing();
+    }
+}
+
+template <Platform P>
+typename LogState<P>::TopicPtr LogState<P>::open_topic(std::string const& name,
+                                                       TopicRequest const& request) {
+    require_usable();
+    require_name(name, "a topic");
+    require_topic_options(request.options);
+    std::lock_guard const lock{mutex_};
+    require_open();
+    if (options_.read_only) forget_removed(name);
+    if (Entry const* const entry = find(name)) return entry->topic;
+    auto topics = directory_->find_directory("topics");
+    bool const exists = topics && find_exactly(*topics, name).has_value();
+    if (exists) {
+        if (!options_.read_only) topics->sync();  // whoever made it may have failed to
+    } else {
+        if (options_.read_only) {
+            detail::raise(Errc::not_found, "there is no such topic",
+                          {.path = path() + "/topics/" + name});
+        }
+        TopicState<P>::create(*directory_, platform_, name, new_meta(request));
+    }
+    return load(name);
+}
+
+template <Platform P>
+std::vector<std::string> LogState<P>::topics() const {
+    std::vector<std::string> names;
+    auto const directory = directory_->find_directory("topics");
+    if (!directory) return names;
+    for (DirectoryEntry const& entry : directory->list()) {
+        if (entry.kind != EntryKind::directory || !is_name(entry.name)) continue;
+        auto place = names.end();
+        while (place != names.begin() && *(place - 1) > entry.name) --place;
+        names.insert(place, entry.name);
+    }
+    return names;
+}
+
+template <Platform P>
+void LogState<P>::remove_topic(std::string const& name) {
+    require_usable();
+    require_name(name, "a topic");
+    std::lock_guard const lock{mutex_};
+    require_open();
+    if (options_.read_only) {
+        detail::raise(Errc::read_only, "the log was opened for reading", {.path = path()});
+    }
+    auto topics = directory_->open_directory("topics");
+    std::string const unfinished = unfinished_name(name);
+    if (find_exactly(topics, name)) {
+        end_writing_for_good(name);
+        remove_unfinished(topics, unfinished);
+        topics.rename(name, unfinished);
+    } else if (!topics.find_directory(unfinished)) {
+        detail::raise(Errc::not_found, "there is no such topic",
+                      {.path = topics.path() + "/" + name});
+    }
+    topics.sync();
+    remove_positions(name);
+    remove_unfinished(topics, unfinished);
+}
+
+template <Platform P>
+void LogState<P>::flush() {
+    require_usable();
+    std::vector<TopicPtr> open;
+    {
+        std::lock_guard const lock{mutex_};
+        require_open();
+        for (Entry const& entry : topics_) open.push_back(entry.topic);
+    }
+    for (TopicPtr const& topic : open) {
+        auto const error = detail::attempt([&] {
+            for (auto const& partition : topic->partitions()) partition->flush();
+        });
+        bool const may_be_removed = error && error->code() == Errc::closed;
+        if (error && !may_be_removed) detail::raise_again(*error);
+    }
+    std::lock_guard const lock{mutex_};
+    require_open();  // else it was the topic that was closed
+}
+
+template <Platform P>
+void LogState<P>::close() {
+    require_usable();
+    std::lock_guard const lock{mutex_};
+    if (is_closed_) return;
+    is_closed_ = true;
+    std::optional<Error> first;
+    if (!options_.read_only) {
+        keeper_.reset();
+        for (Entry const& entry : topics_) {
+            refuse_writing(entry);  // all, before any is synced
+        }
+    }
+    for (Entry const& entry : topics_) {
+        auto error = detail::attempt([&] { end(*entry.topic, entry.closed); });
+        if (error && !first) first = std::move(error);
+    }
+    if (context_) context_->life.end();
+    topics_.clear();
+    if (first) detail::raise_again(*first);
+}
 
 }  // namespace annals::inline v1::storage

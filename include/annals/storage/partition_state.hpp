@@ -31,7 +31,6 @@ template <Platform P>
 class PartitionState {
 public:
     using SegmentPtr = std::shared_ptr<Segment<P>>;
-    using Extent = format::Extent;
 
     /// A partition of a writing log: recovers it.
     PartitionState(std::shared_ptr<SegmentFiles<P> const> files,
@@ -126,9 +125,7 @@ public:
     }
 
     /// How far everything is published, without waiting.
-    [[nodiscard]] std::uint64_t published_end() {
-        return follower_ ? find_again([&] { return find_published_end(); }) : find_published_end();
-    }
+    [[nodiscard]] std::uint64_t published_end();
 
     /// The end that whoever asks now must see: behind every record whose send returned before.
     [[nodiscard]] std::uint64_t end() {
@@ -172,10 +169,7 @@ public:
     /// The record with this offset, or where it will be if it is the next; `offset` must not be
     /// beyond the published end. Without a segment: it is not to be found, for now. Throws
     /// `corrupt` where damage hides it.
-    [[nodiscard]] Location<P> locate(std::uint64_t offset) {
-        auto const find = [&] { return lookup_.locate(offset, access()); };
-        return find_undamaged([&] { return with_relief(find); });
-    }
+    [[nodiscard]] Location<P> locate(std::uint64_t offset);
     [[nodiscard]] typename Segment<P>::Pin pin(Segment<P>& segment) {
         return with_relief([&] { return segment.pin(); });
     }
@@ -204,13 +198,7 @@ public:
     /// The offset of the first record whose timestamp is at least `timestamp`, or `end`, which is
     /// what end() has returned: younger records may have come behind it. Throws `corrupt` where
     /// damage hides which it is.
-    [[nodiscard]] std::uint64_t offset_at(std::int64_t timestamp, std::uint64_t end) {
-        auto const find = [&] { return lookup_.find_time(timestamp, access()); };
-        auto const found =
-            find_undamaged([&] { return find_again([&] { return with_relief(find); }); });
-        if (!found.segment) return std::max(end, segments_.beginning());
-        return found.segment->base() + found.extent.count;
-    }
+    [[nodiscard]] std::uint64_t offset_at(std::int64_t timestamp, std::uint64_t end);
 
     /// The epoch of the record with this offset.
     [[nodiscard]] std::uint64_t epoch_of(std::uint64_t offset) const {
@@ -236,12 +224,8 @@ public:
         return epochs;
     }
 
-    // A reader of another process's log.
-
-    /// Looks for what writers did since. Nothing to do in the writing process.
-    void refresh() {
-        if (follower_) follower_->refresh([&](auto& opened) { adopt(opened); });
-    }
+    /// Looks for what writers in other processes did since.
+    void refresh();
 
     // The writing life beyond sending.
 
@@ -322,10 +306,7 @@ private:
         return result;
     }
 
-    void retain_where_due() {
-        if (!retention_->is_due()) return;
-        (void)detail::attempt([&] { retention_->keep(published_end()); });
-    }
+    void retain_where_due();
 
     /// The record is there, and nobody knows for how long: no other error would say so.
     [[noreturn, gnu::cold]] void raise_sync_failed(Error const& error) const {
@@ -381,5 +362,38 @@ private:
     std::unique_ptr<Upkeep<P>> upkeep_;
     std::unique_ptr<Tracker<P>> tracker_;
 };
+
+// Outside of the class, so that whoever links annals::compiled need not compile it.
+
+template <Platform P>
+void PartitionState<P>::refresh() {
+    if (follower_) follower_->refresh([&](auto& opened) { adopt(opened); });
+}
+
+template <Platform P>
+Location<P> PartitionState<P>::locate(std::uint64_t offset) {
+    auto const find = [&] { return lookup_.locate(offset, access()); };
+    return find_undamaged([&] { return with_relief(find); });
+}
+
+template <Platform P>
+std::uint64_t PartitionState<P>::offset_at(std::int64_t timestamp, std::uint64_t end) {
+    auto const find = [&] { return lookup_.find_time(timestamp, access()); };
+    auto const found =
+        find_undamaged([&] { return find_again([&] { return with_relief(find); }); });
+    if (!found.segment) return std::max(end, segments_.beginning());
+    return found.segment->base() + found.extent.count;
+}
+
+template <Platform P>
+void PartitionState<P>::retain_where_due() {
+    if (!retention_->is_due()) return;
+    (void)detail::attempt([&] { retention_->keep(published_end()); });
+}
+
+template <Platform P>
+std::uint64_t PartitionState<P>::published_end() {
+    return follower_ ? find_again([&] { return find_published_end(); }) : find_published_end();
+}
 
 }  // namespace annals::inline v1::storage

@@ -9,6 +9,7 @@
 #include <annals/format/segment.hpp>
 #include <annals/platform/platform.hpp>
 #include <annals/storage/segment.hpp>
+#include <annals/types.hpp>
 
 namespace annals::inline v1::storage {
 
@@ -110,6 +111,14 @@ private:
     std::uint64_t base_;
     Atomic<std::uint64_t> parked_{0};
     Atomic<std::uint64_t> needed_{0};
+};
+
+/// A place in a partition.
+template <Platform P>
+struct Claimed {
+    Segment<P>& segment;  ///< alive until the claim is published
+    format::Extent at;
+    Offset first;
 };
 
 }  // namespace annals::inline v1::storage

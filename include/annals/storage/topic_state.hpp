@@ -119,32 +119,19 @@ public:
         return partitions_[id];
     }
 
-    [[nodiscard]] Positions<P> positions(std::string const& group) const {
-        format::TopicMeta const meta = this->meta();
-        return {log_, group, name_, meta.topic_id, meta.partitions};
-    }
+    [[nodiscard]] Positions<P> positions(std::string const& group) const;
 
     [[nodiscard]] format::TopicMeta meta() const {
         std::lock_guard const lock{mutex_};
         return meta_;
     }
 
-    /// Stores what `change(description)` makes of the description, where that differs, and lets it
-    /// hold for all handles. Throws where the writing has ended: the name may be another topic's.
-    template <class Change>
-    void change_meta(Change const& change) {
-        std::lock_guard const lock{mutex_};
-        format::TopicMeta const changed = change(meta_);
-        if (changed == meta_ && is_meta_stored_) return;
-        if (ended_) detail::raise_again(*ended_);
-        auto directory = this->directory();
-        is_meta_stored_ = false;
-        publish_change(directory, format::topic_meta_name, format::encode_topic_meta(changed),
-                       format::encode_topic_meta(meta_));
-        is_meta_stored_ = true;
-        meta_ = changed;
-        apply_settings();
-    }
+    /// What makes another description of one, as the opener's options want it.
+    using MetaChange = format::TopicMeta(format::TopicMeta, TopicOptions const&);
+
+    /// Stores what `change` makes of the description, where that differs, and lets it hold for all
+    /// handles. Throws where the writing has ended: the name may be another topic's.
+    void change_meta(MetaChange* change, TopicOptions const& options);
 
     /// Whether the directory of that name is still this topic's; another process may have removed
     /// it.
@@ -156,12 +143,7 @@ public:
     }
 
     /// Writes committed positions, unless that has ended: then another process may have the log.
-    void commit(Positions<P>& positions, std::vector<format::Position> changed) {
-        process_.require(path());
-        std::lock_guard const lock{mutex_};
-        if (ended_) detail::raise_again(*ended_);
-        positions.commit(std::move(changed));
-    }
+    void commit(Positions<P>& positions, std::vector<format::Position> changed);
 
     /// From here on no commit and no change of the description.
     void end_writing(Error const& why) {
@@ -220,5 +202,36 @@ private:
     bool is_meta_stored_ = true;  ///< else a change has failed, and the file may say anything
     std::vector<PartitionPtr> partitions_;
 };
+
+// Outside of the class, so that whoever links annals::compiled need not compile it.
+
+template <Platform P>
+void TopicState<P>::commit(Positions<P>& positions, std::vector<format::Position> changed) {
+    process_.require(path());
+    std::lock_guard const lock{mutex_};
+    if (ended_) detail::raise_again(*ended_);
+    positions.commit(std::move(changed));
+}
+
+template <Platform P>
+Positions<P> TopicState<P>::positions(std::string const& group) const {
+    format::TopicMeta const meta = this->meta();
+    return {log_, group, name_, meta.topic_id, meta.partitions};
+}
+
+template <Platform P>
+void TopicState<P>::change_meta(MetaChange* change, TopicOptions const& options) {
+    std::lock_guard const lock{mutex_};
+    format::TopicMeta const changed = change(meta_, options);
+    if (changed == meta_ && is_meta_stored_) return;
+    if (ended_) detail::raise_again(*ended_);
+    auto directory = this->directory();
+    is_meta_stored_ = false;
+    publish_change(directory, format::topic_meta_name, format::encode_topic_meta(changed),
+                   format::encode_topic_meta(meta_));
+    is_meta_stored_ = true;
+    meta_ = changed;
+    apply_settings();
+}
 
 }  // namespace annals::inline v1::storage

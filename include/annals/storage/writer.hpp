@@ -33,12 +33,6 @@ public:
     using SegmentPtr = std::shared_ptr<Segment<P>>;
     using Extent = format::Extent;
 
-    struct Claimed {
-        Segment<P>& segment;  ///< alive until the claim is published
-        Extent at;
-        Offset first;
-    };
-
     Writer(std::shared_ptr<SegmentFiles<P> const> files, std::shared_ptr<WriterContext<P>> context,
            std::shared_ptr<TopicSettings<P> const> settings, SegmentList<P>& segments,
            OpenedPartition<P>&& opened)
@@ -70,7 +64,7 @@ public:
 
     /// Takes a place for `records` of together `bytes`. Throws, having claimed nothing, where there
     /// can be none: `no_space`, `closed`, `sync_failed` and the like.
-    [[nodiscard, gnu::always_inline]] Claimed claim(std::uint64_t records, std::uint64_t bytes) {
+    [[nodiscard, gnu::always_inline]] Claimed<P> claim(std::uint64_t records, std::uint64_t bytes) {
         for (;;) {
             Tail<P>* const tail = tail_.load(std::memory_order_acquire);
             if (auto const taken = tail ? tail->claim(records, bytes) : typename Tail<P>::Taken{}) {
@@ -155,13 +149,7 @@ public:
     /// Makes everything published durable, unless it is known to be so up to `end` already. Throws
     /// `sync_failed`: then the outcome is open, and the next call, like the next claim, begins by
     /// moving what is in doubt to a new file.
-    void make_durable(std::uint64_t end) {
-        if (durability_.durable_offset() >= end) return;
-        // What a death left in doubt is copied to a new file; syncing the old one proves nothing.
-        if (!has_begun()) make_room(nullptr);
-        move_on_after_failure();
-        end_after_failure([&] { durability_.sync(end); });
-    }
+    void make_durable(std::uint64_t end);
 
     /// Where a sync has failed: copies what is in doubt to a new file and goes on there. Waits for
     /// the claims that stand. Throws why it cannot.
@@ -275,17 +263,7 @@ private:
     }
 
     /// `full` has no room. One thread makes some, the others sleep and find it, or get its error.
-    [[gnu::cold, gnu::noinline]] void make_room(Tail<P>* full) {
-        context_->process.require(files_->path());
-        auto const error =
-            detail::attempt([&] { context_->relief.run([&] { try_to_make_room(full); }); });
-        if (error) {
-            if (full) full->forget_bytes_needed();
-            detail::raise_again(*error);
-        }
-        if (!full) return;
-        context_->has_keeper ? context_->keeper.notify() : complete_rolled();
-    }
+    [[gnu::cold, gnu::noinline]] void make_room(Tail<P>* full);
 
     void try_to_make_room(Tail<P>* full) {
         std::lock_guard const lock{roll_mutex_};
@@ -396,5 +374,27 @@ private:
 
     alignas(64) typename P::template Atomic<Tail<P>*> tail_{nullptr};
 };
+
+// Outside of the class, so that whoever links annals::compiled need not compile it.
+
+template <Platform P>
+void Writer<P>::make_room(Tail<P>* full) {
+    context_->process.require(files_->path());
+    auto const error =
+        detail::attempt([&] { context_->relief.run([&] { try_to_make_room(full); }); });
+    if (error && full) full->forget_bytes_needed();
+    if (error) detail::raise_again(*error);
+    if (!full) return;
+    context_->has_keeper ? context_->keeper.notify() : complete_rolled();
+}
+
+template <Platform P>
+void Writer<P>::make_durable(std::uint64_t end) {
+    if (durability_.durable_offset() >= end) return;
+    // What a death left in doubt is copied to a new file; syncing the old one proves nothing.
+    if (!has_begun()) make_room(nullptr);
+    move_on_after_failure();
+    end_after_failure([&] { durability_.sync(end); });
+}
 
 }  // namespace annals::inline v1::storage
