@@ -42,6 +42,22 @@ TEST_CASE(
     });
 }
 
+TEST_CASE("the keeper removes what is too old of a log that was opened again and rests") {
+    TurnPlatform machine;
+    Turns{1, machine}.run([&] {
+        {
+            BasicLog<TurnPlatform> log{"log", small, machine};
+            send(log.topic<std::string, std::string>("t",
+                                                     {.sync = Sync::never, .retention_age = 1h}),
+                 30);
+        }
+        machine.wait({}, 3h);
+        BasicLog<TurnPlatform> log{"log", small, machine};
+        machine.wait({}, 5s);
+        CHECK(log.topic<std::string, std::string>("t").beginning_offset() == Offset{30});
+    });
+}
+
 TEST_CASE("the keeper removes what is too much, also where it was allowed before") {
     TurnPlatform machine;
     Turns{1, machine}.run([&] {

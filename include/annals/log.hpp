@@ -50,7 +50,8 @@ public:
         : state_{std::make_unique<storage::LogState<P>>(path.text(), std::move(options),
                                                         std::move(platform))} {}
 
-    /// Closes the log and swallows what close() would throw.
+    /// Closes the log and swallows what close() would throw. Inside an encoding or an event handler
+    /// it only refuses what is sent from then on; the lock is free once the last handle has gone.
     ~BasicLog() = default;
     BasicLog(BasicLog&&) noexcept = default;
     BasicLog& operator=(BasicLog&&) noexcept = default;

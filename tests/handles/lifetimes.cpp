@@ -229,6 +229,26 @@ TEST_CASE("to use what was moved from is an assertion, to destroy or assign it i
     now.use();
 }
 
+TEST_CASE("a log that goes inside an event handler takes no more, and its handles have the lock") {
+    World<MemoryPlatform> world;
+    LogOptions const options{.keeper = false};
+    std::optional<MemoryLog> log{world.open(options)};
+    auto topic = std::make_optional(log->topic<std::string, std::string>("t"));
+    auto producer = std::make_optional(topic->producer());
+    producer->send("k", "a");
+    {
+        detail::UserCodeScope const handler;
+        log.reset();
+    }
+    CHECK(code_of([&] { producer->send("k", "b"); }) == Errc::closed);
+    CHECK(code_of([&] { (void)world.open(options); }) == Errc::locked);
+    producer.reset();
+    topic.reset();
+    auto next = world.open(options);
+    CHECK(values_of(next.topic<std::string, std::string>("t").replay()) ==
+          std::vector<std::string>{"a"});
+}
+
 TEST_CASE("what a closed log's handles read ends where it ended, whoever goes on") {
     World<MemoryPlatform> world;
     LogOptions const options{.segment_bytes = small_segment, .keeper = false};
@@ -245,6 +265,24 @@ TEST_CASE("what a closed log's handles read ends where it ended, whoever goes on
     CHECK(consumer.poll(0ns).empty());
     CHECK(cursor.next());
     CHECK_FALSE(cursor.next());
+}
+
+TEST_CASE("a closed log's handles know where it ended, also when that is removed") {
+    World<MemoryPlatform> world;
+    LogOptions const options{.segment_bytes = small_segment, .keeper = false};
+    auto log = world.open(options);
+    auto const topic = log.topic<std::string, std::string>("t", {.sync = Sync::never});
+    append_to(topic, 3);
+    auto consumer = topic.consumer();
+    log.close();
+    auto next = world.open(options);
+    auto const again = next.topic<std::string, std::string>("t");
+    append_to(again, 40);
+    CHECK(again.delete_records_before(0, Offset{30}) == Offset{30});
+    CHECK(topic.end_offset() == Offset{3});
+    topic.flush();
+    CHECK(consumer.lag() == 3);
+    CHECK(code_of([&] { (void)consumer.poll(0ns); }) == Errc::closed);
 }
 
 TEST_CASE("what another writer removes of a closed log is gone for its handles, and they say so") {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "catch.hpp"
+#include "child.hpp"
 #include "effort.hpp"
 #include "limits/small_disk.hpp"
 #include "world.hpp"
@@ -242,10 +243,6 @@ TEST_CASE("where descriptors run out, the sealed segments of all partitions give
 
 namespace {
 
-void require(bool holds, char const* what) {
-    if (!holds) throw std::runtime_error{what};
-}
-
 /// Everything that a program does with a log, each until it works; `failed` makes that possible.
 template <class Failed>
 void live_on(std::string const& path, Failed const& failed) {
@@ -303,6 +300,32 @@ TEST_CASE(
         }
     }
     CHECK(failures > 10);
+}
+
+TEST_CASE(
+    "a writer that comes after a death says which boot it is, however few descriptors it has") {
+    for (rlim_t spare = 0; spare < 8; ++spare) {
+        CAPTURE(spare);
+        World<NativePlatform> world;
+        auto const append = [](auto& log) {
+            log.template topic<Bytes, Bytes>("t").partition(0).append({}, as_bytes("value"));
+        };
+        Child dies{[&](Child&) {
+            auto log = world.open();
+            append(log);
+            ::_exit(0);
+        }};
+        REQUIRE(dies.join() == 0);
+        auto log = world.open();
+        std::optional<FewDescriptors> few{spare};
+        auto const error = error_of([&] { append(log); });
+        few.reset();
+        if (error) append(log);
+        auto const control = storage::read_control(world.directory("topics", "t", "0")).control;
+        REQUIRE(control);
+        REQUIRE(control->writer);
+        CHECK(control->writer->boot_id == NativePlatform{}.boot_id());
+    }
 }
 
 TEST_CASE("with too little memory to map each call says so and loses nothing") {

@@ -4,6 +4,7 @@
 #include <annals/storage/copying.hpp>
 
 #include <cerrno>
+#include <set>
 #include <string>
 
 #include "catch.hpp"
@@ -400,4 +401,86 @@ TEST_CASE(
     site.platform().clear_free_space();
     CHECK(life.append("c") == 2);
     CHECK(life.text() == "0=a 1=b 2=c");
+}
+
+namespace {
+
+/// What `look(partition)` finds after each of many power losses, or why it is refused.
+template <class Look>
+std::set<std::string> after_power_losses(Ground& ground, Look const& look) {
+    std::set<std::string> found;
+    for (std::uint64_t seed = 0; seed < 64; ++seed) {
+        Ground const lost{ground.platform().after_power_loss(seed)};
+        auto const error = error_of([&] {
+            MemoryLife life{lost};
+            found.insert(std::to_string(look(life.state())));
+        });
+        if (error) found.insert(error->what());
+    }
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("what a copy has replaced is not needed, whatever power loss has left of it") {
+    Ground first;
+    {
+        MemoryLife life{first, MemoryLife::Keeper::by_hand};
+        life.append_large(8);
+        while (life.state().writer().complete_rolled_step()) {
+        }
+        REQUIRE(life.state().durable() == 7);
+        life.append_large(7);  // the second segment is full, the third has one
+    }
+    Ground ground{first.platform().after_process_death()};
+    ground.patch("control", format::syncing_mark_place, format::bytes_of(std::uint64_t{2}));
+    MemoryLife life{ground, MemoryLife::Keeper::by_hand};
+    life.append("x");
+    life.state().flush();
+    life.state().writer().durability().sync_control();
+    CHECK(after_power_losses(ground, [](auto& state) { return state.end(); }) ==
+          std::set{std::to_string(16)});
+}
+
+TEST_CASE("files that go before what must be copied stay until the copy is there") {
+    Ground ground;
+    std::uint64_t base = 0;
+    {
+        MemoryLife life{ground};
+        life.append_large(9);  // rolls once
+        base = life.state().writer().active().segment->base();
+        ground.platform().fail_next(Operation::sync, EIO);
+        REQUIRE(code_of([&] { life.state().flush(); }) == Errc::sync_failed);
+    }
+    MemoryLife life{ground};
+    CHECK(life.state().delete_before(base) == base);
+    CHECK(after_power_losses(ground, [](auto& state) { return state.beginning(); }) ==
+          std::set{std::to_string(base)});
+    life.append("x");
+    (void)life.state().delete_before(base);
+    CHECK(ground.names().find("00000001.seg") == std::string::npos);
+}
+
+TEST_CASE("a control file whose sync failed in one life is not synced again by the next") {
+    Ground ground;
+    bool const is_closing = GENERATE(true, false);
+    CAPTURE(is_closing);
+    {
+        MemoryLife life{ground};
+        life.append_large(30);
+        life.state().flush();
+        ground.platform().fail_next(Operation::sync, EIO);       // of the control file
+        ground.platform().fail_next(Operation::create, ENOSPC);  // of the one that would replace it
+        auto const store = [&] {
+            is_closing ? life.close() : life.state().writer().durability().sync_control();
+        };
+        REQUIRE(code_of(store) != Errc::ok);
+        REQUIRE_FALSE(ground.platform().has_failures());
+    }
+    Ground next{ground.platform().after_process_death()};
+    MemoryLife life{next};
+    CHECK(life.report().ending == Ending::process_death);
+    CHECK(life.state().delete_before(25) == 25);
+    CHECK(after_power_losses(next, [](auto& state) { return state.beginning(); }) ==
+          std::set{std::to_string(25)});
 }

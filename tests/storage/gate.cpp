@@ -110,3 +110,28 @@ TEST_CASE("what lies in a segment that an earlier life made in advance survives 
     Ground const lost{ground.platform().after_power_loss()};
     CHECK(MemoryLife{lost}.text() == life.text());
 }
+
+TEST_CASE("a beginning stored before power loss was dealt with leaves it power loss") {
+    unsigned tried = 0;
+    for (std::uint64_t seed = 1; seed < 200 && tried < 3; ++seed) {
+        CAPTURE(seed);
+        Ground before;
+        MemoryLife life{before};
+        for (int i = 0; i < 4; ++i) life.append(std::string(4072, 'v'));
+        life.state().flush();
+        life.state().writer().durability().sync_control();
+        for (int i = 0; i < 10; ++i) life.append(std::string(4072, 'v'));
+        Ground ground{before.platform().after_power_loss(seed)};
+        Ground other{ground.platform().after_process_death()};
+        std::uint64_t const by_process = MemoryLife{other, AfterDeath::process_death}.state().end();
+        ground.platform().fail_next(Operation::sync, EIO);  // of the segment: it must be copied
+        MemoryLife second{ground};
+        std::uint64_t const by_power = second.state().end();
+        if (by_power == by_process) continue;
+        ++tried;
+        CHECK(second.state().delete_before(1) == 1);
+        Ground third{ground.platform().after_process_death()};
+        CHECK(MemoryLife{third}.state().end() == by_power);
+    }
+    CHECK(tried == 3);
+}

@@ -302,6 +302,28 @@ TEST_CASE("readers that stand in the old file go on in the new one") {
     CHECK(MemoryLife::text_of(attached).starts_with("0=a 1=b 2=c 3=d"));
 }
 
+TEST_CASE("what is stored once a control file was replaced is in the one that has the name") {
+    World<MemoryPlatform> world;
+    auto& machine = world.machine.platform;
+    auto log = world.open({.segment_bytes = small_segment});
+    auto const topic = log.topic<Bytes, Bytes>("t", {.sync = Sync::never});
+    append_to(topic, 20);
+    log.flush();
+    machine.fail_next(Operation::sync, EIO);    // of the control file: another takes its name
+    machine.fail_next(Operation::map, ENOMEM);  // and cannot be mapped at this moment
+    (void)error_of([&] { (void)topic.delete_records_before(0, Offset{1}); });
+    REQUIRE(topic.delete_records_before(0, Offset{15}) == Offset{15});
+    for (bool const is_power_loss : {false, true}) {
+        CAPTURE(is_power_loss);
+        MemoryLog again{world.path,
+                        {.segment_bytes = small_segment},
+                        is_power_loss ? machine.after_power_loss() : machine.after_process_death()};
+        auto const found = again.topic<Bytes, Bytes>("t");
+        CHECK(found.beginning_offset() == Offset{15});
+        CHECK(found.end_offset() == Offset{20});
+    }
+}
+
 TEST_CASE("a control file whose sync fails is replaced, not synced again") {
     Ground ground;
     MemoryLife life{ground};

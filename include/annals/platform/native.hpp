@@ -62,7 +62,7 @@ public:
         return detail::read_clock(CLOCK_MONOTONIC);
     }
     [[nodiscard]] std::uint64_t random() const;
-    [[nodiscard]] BootId boot_id() const noexcept;
+    [[nodiscard]] BootId boot_id() const;
     [[nodiscard]] std::uint32_t process() const noexcept { return detail::process_number(); }
 
     void relax(unsigned attempt) const noexcept {
@@ -149,10 +149,13 @@ inline std::uint64_t NativePlatform::random() const {
     return value;
 }
 
-inline BootId NativePlatform::boot_id() const noexcept {
+inline BootId NativePlatform::boot_id() const {
     BootId id{};
-    auto const file =
-        detail::open_at(AT_FDCWD, "/proc/sys/kernel/random/boot_id", O_RDONLY | O_NOFOLLOW);
+    constexpr char const* path = "/proc/sys/kernel/random/boot_id";
+    auto const file = detail::open_at(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW);
+    // Who cannot ask now must not go on as one who is never told: a death would lose more.
+    if (!file && errno != ENOENT && errno != EACCES)
+        detail::raise_system("no boot id", path, errno);
     std::array<char, 36> text{};  // 8-4-4-4-12 hexadecimal digits
     if (::pread(file.number(), text.data(), text.size(), 0) != std::ssize(text)) return id;
     std::size_t digits = 0;

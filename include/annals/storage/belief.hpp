@@ -53,11 +53,13 @@ public:
     [[nodiscard]] Standing standing_of(FirstPage const& page, std::uint64_t superseded,
                                        Reach& reach) const {
         std::uint64_t const ordinal = page.info.ordinal;
+        bool const is_replaced = reach.has_begun && superseded <= reach.end;
         if (page.activation == format::RecordState::absent) {
-            bool const is_passed = ordinal < reach.lowest_successor;
+            bool const is_passed = ordinal < reach.lowest_successor || is_replaced;
             if (is_passed || !is_needed(ordinal, reach)) return Standing::spare;
             damaged("its activation is missing", ordinal, format::activation_place);
         }
+        if (page.activation == format::RecordState::bad && is_replaced) return Standing::leftover;
         if (page.activation == format::RecordState::bad || reach.is_cut) {
             bool const is_torn = reach.is_damaged || !was_durable(page.info);
             if (is_torn) return Standing::leftover;

@@ -78,9 +78,9 @@ public:
         : ControlFile{directory.open_file(control_name, Access::write), control} {}
 
     /// Begins a life in this file: no longer clean, and this writer's. Not durable before `sync`.
-    void begin_life(P const& platform, std::int64_t started) noexcept {
+    void begin_life(P const& platform, std::int64_t started) {
         put(format::writer_place, format::checked(writer_identity(platform, identity_, started)));
-        put(format::clean_mark_place, format::CleanMark{});
+        clear_clean();
         set_syncing(0);
     }
 
@@ -123,6 +123,7 @@ public:
     void set_clean(format::CleanMark const& mark) noexcept {
         put(format::clean_mark_place, format::checked(mark));
     }
+    void clear_clean() noexcept { put(format::clean_mark_place, format::CleanMark{}); }
 
     /// Whether a watermark was set since the last sync.
     [[nodiscard]] bool is_behind() const noexcept { return !slot_synced_; }

@@ -74,6 +74,7 @@ public:
     bool complete_step_before(SegmentPtr const& active) {
         std::lock_guard const lock{mutex_};
         if (!unsynced_ || unsynced_ == active || is_poisoned() || has_ended_) return false;
+        attach_control();
         if (unsynced_->is_writing() && write_piece(*unsynced_)) return true;
         SegmentPtr const before = unsynced_;
         sync_segments(segments_.next(before->ordinal()));
@@ -86,24 +87,29 @@ public:
         std::lock_guard const lock{mutex_};
         if (!unsynced_ || !unsynced_->is_writing() || is_poisoned() || has_ended_) return;
         if (unsynced_->is_finished()) return;  // what was rolled is written piece by piece
+        attach_control();
         // Of a large page that is still stored to, each part would cost its sender an interrupt.
         auto const [begin, length] = release_published(*unsynced_, writeback_stride, large_page);
         if (length == 0) return;
-        poison_if_it_fails(*unsynced_,
-                           [&] { unsynced_->file().start_writeback(begin, length); });
+        poison_if_it_fails(*unsynced_, [&] { unsynced_->file().start_writeback(begin, length); });
     }
 
     /// After the last sync: says that the partition was closed with this end.
     void set_clean(format::CleanMark const& mark) {
         std::lock_guard const lock{mutex_};
         if (is_poisoned()) detail::raise_again(*last_failure_);
+        attach_control();
         control_->set_clean(mark);
-        store_control();
+        auto const error = detail::attempt([&] { store_control(); });
+        if (!error) return;
+        control_->clear_clean();  // the next writer must not believe it
+        detail::raise_again(*error);
     }
 
     /// The log begins at `offset`, durably when this returns. It may be so already where it throws.
     void store_beginning(std::uint64_t offset) {
         std::lock_guard const lock{mutex_};
+        attach_control();
         control_->set_beginning(offset);
         store_control();
     }
@@ -117,7 +123,9 @@ public:
     /// Makes the watermark durable, so that the other slot may be used. Nobody waits for this.
     void sync_control() {
         std::lock_guard const lock{mutex_};
-        if (control_ && !has_ended_) store_control();
+        if (!control_ || has_ended_) return;
+        attach_control();
+        store_control();
     }
 
     /// The writing life is over, whatever is in doubt: no file is touched any more, and whoever
@@ -210,7 +218,7 @@ private:
     void sync_segments(SegmentPtr const& stop) {
         if (has_ended_) detail::raise(Errc::closed, "was closed", {.path = files_->path()});
         if (is_poisoned()) detail::raise_again(*last_failure_);
-        if (is_control_detached_) attach_control();
+        attach_control();
         while (unsynced_ && unsynced_ != stop) {
             if (unsynced_->is_writing()) {
                 if (!sync_segment(*unsynced_)) return;
@@ -265,8 +273,9 @@ private:
         if (error) detail::raise_again(*error);
     }
 
-    /// The marks must be in the file that recovery will find.
+    /// Before anything is set: the marks must be in the file that recovery will find.
     void attach_control() {
+        if (!is_control_detached_) return;
         ControlFile<P> named{files_->directory(), control_->contents()};
         if (is_control_lost_ && control_->is_behind()) named.stay_behind();
         control_.emplace(std::move(named));

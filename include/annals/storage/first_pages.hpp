@@ -12,16 +12,19 @@
 
 namespace annals::inline v1::storage {
 
-/// Reads those of all segment files there are, ascending by ordinal.
+/// Reads those of all segment files there are, ascending by ordinal; the last ones first, so that
+/// where one is seen to be in use, beside a writer who goes on, so are all before it.
 template <Platform P>
 [[nodiscard]] std::vector<FirstPage> read_first_pages(SegmentFiles<P> const& files) {
     auto const directory = files.directory();
-    std::vector<FirstPage> pages;
-    for (std::uint64_t const ordinal : files.ordinals()) {
+    std::vector<std::uint64_t> const ordinals = files.ordinals();
+    std::vector<FirstPage> pages(ordinals.size());
+    for (std::size_t i = ordinals.size(); i-- > 0;) {
+        std::uint64_t const ordinal = ordinals[i];
         auto const file = directory.find_file(format::ordinal_name(ordinal, format::segment_suffix),
                                               Access::read);
         if (!file) return read_first_pages(files);  // it vanished: list again
-        pages.push_back(files.read_first_page(*file, ordinal));
+        pages[i] = files.read_first_page(*file, ordinal);
     }
     return pages;
 }

@@ -96,19 +96,28 @@ private:
                       [&](ControlFile<P>& file) { file.begin_life(files_->platform(), started); });
     }
 
-    /// Changes the control file in place, or, where that fails, replaces it by `control`: one whose
-    /// sync has failed must not be synced again.
+    /// Changes the control file in place, or, where that fails or nobody knows whether a sync of it
+    /// has, replaces it by `control`: one whose sync has failed must not be synced again.
     template <class Change>
     void store_control(format::Control control, Change const& change) {
         auto directory = files_->directory();
-        opened_.has_control = opened_.has_control && !detail::attempt([&] {
+        opened_.has_control = opened_.has_control && was_closed_ && !detail::attempt([&] {
                                   ControlFile<P> file{directory, opened_.control};
                                   change(file);
                                   file.sync();
                               });
-        if (!opened_.has_control) replace_control(directory, files_->platform(), control);
+        if (!opened_.has_control) {
+            replace_control(directory, files_->platform(), control, death_so_far());
+        }
         opened_.has_control = true;
         opened_.control = std::move(control);
+    }
+
+    /// What whoever opens after a death of this life has to reckon with: until what power loss has
+    /// left is copied, that.
+    [[nodiscard]] Death death_so_far() const noexcept {
+        bool const is_left = opened_.copy_from && opened_.report.ending == Ending::power_loss;
+        return is_left ? Death::of_power : Death::of_process;
     }
 
     /// The writer before died: what is appended now belongs to another epoch, so that positions
@@ -121,14 +130,11 @@ private:
         std::uint64_t const last = control.epochs.back().number;
         if (!began_epoch_ && segments_.last()) control.epochs.push_back({last + 1, opened_.end});
         control.clean.reset();
-        Death death = Death::of_process;
         if (!opened_.copy_from) {
             control.syncing = 0;
             control.writer = format::WriterIdentity{.started = started};
-        } else if (opened_.report.ending == Ending::power_loss) {
-            death = Death::of_power;
         }
-        replace_control(directory, files_->platform(), control, death);
+        replace_control(directory, files_->platform(), control, death_so_far());
         opened_.control = std::move(control);
         began_epoch_ = true;
     }

@@ -39,7 +39,10 @@ public:
         if (!process_.is_this()) return;  // in a forked child there is nothing to end
         // Who wants to know calls close().
         (void)detail::attempt([&] { close(); });
-        if (context_) context_->life.end();  // handles may outlive this
+        // Handles may outlive this. From inside an encoding or an event handler nothing could be
+        // waited for: then they have the lock.
+        if (!is_closed_) refuse_writing();
+        if (is_closed_ && context_) context_->life.end();
     }
 
     [[nodiscard]] bool is_read_only() const noexcept { return options_.read_only; }
@@ -225,8 +228,10 @@ private:
         return {Errc::closed, detail::error_message(Errc::closed, why, details), details};
     }
 
-    static void refuse_writing(Entry const& entry) {
-        for (auto const& partition : entry.topic->partitions()) partition->refuse(entry.closed);
+    void refuse_writing() {
+        for (Entry const& entry : topics_) {
+            for (auto const& partition : entry.topic->partitions()) partition->refuse(entry.closed);
+        }
     }
 
     void end(TopicState<P>& topic, Error const& closed) {
@@ -380,12 +385,8 @@ void LogState<P>::close() {
     if (is_closed_) return;
     is_closed_ = true;
     std::optional<Error> first;
-    if (!options_.read_only) {
-        keeper_.reset();
-        for (Entry const& entry : topics_) {
-            refuse_writing(entry);  // all, before any is synced
-        }
-    }
+    keeper_.reset();
+    refuse_writing();  // all, before any is synced
     for (Entry const& entry : topics_) {
         auto error = detail::attempt([&] { end(*entry.topic, entry.closed); });
         if (error && !first) first = std::move(error);

@@ -245,6 +245,9 @@ private:
         // Power loss must not take what says that the segment that stays is part of the log.
         if (writer_.has_begun()) {
             writer_.make_durable(segments_.find(segments_.beginning())->base() + 1);
+        } else if (!writer_.is_settled()) {
+            is_waiting_ = true;  // for the copy of what stays
+            return;
         }
         auto directory = files_.directory();
         while (!doomed_.empty()) {

@@ -39,6 +39,7 @@ public:
     void add(std::vector<PartitionPtr> const& partitions) {
         std::lock_guard const lock{mutex_};
         partitions_.insert(partitions_.end(), partitions.begin(), partitions.end());
+        context_->keeper.notify();
     }
 
     /// Returns when the thread is done with them.

@@ -56,6 +56,7 @@ public:
     [[nodiscard]] WriterContext<P> const& context() const noexcept { return *context_; }
     [[nodiscard]] auto& relief() noexcept { return context_->relief; }
     [[nodiscard]] Durability<P>& durability() noexcept { return durability_; }
+    [[nodiscard]] Spares<P>& spares() noexcept { return spares_; }
 
     /// The timestamp of a record that is sent now, unless the sender gave one.
     [[nodiscard]] Timestamp stamp(std::optional<Timestamp> const& given) const {
@@ -83,6 +84,7 @@ public:
 
     /// Waits for the owners of all claims below `offset`; `corrupt`: one of them is damaged.
     void wait_published(std::uint64_t offset) const {
+        if (durability_.durable_offset() >= offset) return;  // also what a closed log no longer has
         for (unsigned attempt = 0; segments_.find_published_end() < offset; ++attempt) {
             if (attempt >= yielding_attempt) segments_.require_passable();
             context_->platform.relax(attempt);
@@ -113,9 +115,6 @@ public:
         if (!tail || !last || &tail->segment() != last.get()) return {};
         return {tail, std::move(last)};
     }
-
-    /// The segments made in advance.
-    [[nodiscard]] Spares<P>& spares() noexcept { return spares_; }
 
     /// Gives back what can be given back, where the process has run out of something.
     void give_back() {
