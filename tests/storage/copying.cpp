@@ -484,3 +484,20 @@ TEST_CASE("a control file whose sync failed in one life is not synced again by t
     CHECK(after_power_losses(next, [](auto& state) { return state.beginning(); }) ==
           std::set{std::to_string(25)});
 }
+
+TEST_CASE("what comes behind a copy of several segments is as large as segments are") {
+    Ground first;
+    {
+        MemoryLife life{first, MemoryLife::Keeper::by_hand};
+        life.append_large(20);  // three segments, and nothing durable
+    }
+    Ground ground{first.platform().after_process_death()};
+    ground.patch("control", format::syncing_mark_place, format::bytes_of(std::uint64_t{1}));
+    MemoryLife life{ground};
+    auto const capacity = [&] { return life.state().segments().last()->info().capacity; };
+    life.append("x");
+    CHECK(capacity() == 4 * small_segment);
+    life.state().writer().end_segment();
+    life.append("y");
+    CHECK(capacity() == small_segment);
+}

@@ -28,6 +28,8 @@ inline constexpr std::uint64_t first_frame_place = page_bytes;
 
 inline constexpr std::uint64_t min_segment_bytes = std::uint64_t{64} << 10;
 inline constexpr std::uint64_t max_segment_bytes = std::uint64_t{1} << 30;
+/// Of one that holds what several held: half of what places can say, so that no tail wraps.
+inline constexpr std::uint64_t max_copy_bytes = std::uint64_t{16} << 30;
 inline constexpr std::uint64_t first_segment_bytes = std::uint64_t{1} << 20;
 inline constexpr std::uint64_t max_claim_bytes = std::uint64_t{16} << 20;
 

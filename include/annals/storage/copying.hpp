@@ -83,7 +83,7 @@ template <Platform P>
     wanted.base_offset = range.first;
     wanted.flags |= format::Activation::copy;
     wanted.capacity = std::max(wanted.capacity, detail::power_of_two_for(bytes));
-    if (wanted.capacity > format::max_segment_bytes) {
+    if (wanted.capacity > format::max_copy_bytes) {
         detail::raise(Errc::sync_failed, "more must be copied to a new file than one can hold",
                       {.path = files.path()});
     }

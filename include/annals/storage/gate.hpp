@@ -96,18 +96,25 @@ private:
                       [&](ControlFile<P>& file) { file.begin_life(files_->platform(), started); });
     }
 
-    /// Changes the control file in place, or, where that fails or nobody knows whether a sync of it
-    /// has, replaces it by `control`: one whose sync has failed must not be synced again.
+    /// Changes the control file in place where the life before closed it, or else, or where that
+    /// fails, replaces it by `control`: one whose sync has failed must not be synced again, and of
+    /// another's nobody knows. On a full disk it must do, or what is too old could not go.
     template <class Change>
     void store_control(format::Control control, Change const& change) {
         auto directory = files_->directory();
-        opened_.has_control = opened_.has_control && was_closed_ && !detail::attempt([&] {
-                                  ControlFile<P> file{directory, opened_.control};
-                                  change(file);
-                                  file.sync();
-                              });
-        if (!opened_.has_control) {
-            replace_control(directory, files_->platform(), control, death_so_far());
+        auto const change_in_place = [&] {
+            opened_.has_control = opened_.has_control && !detail::attempt([&] {
+                                      ControlFile<P> file{directory, opened_.control};
+                                      change(file);
+                                      file.sync();
+                                  });
+            return opened_.has_control;
+        };
+        if (!was_closed_ || !change_in_place()) {
+            auto const error = detail::attempt(
+                [&] { replace_control(directory, files_->platform(), control, death_so_far()); });
+            bool const is_full = error && error->code() == Errc::no_space;
+            if (error && !(is_full && change_in_place())) detail::raise_again(*error);
         }
         opened_.has_control = true;
         opened_.control = std::move(control);
@@ -158,12 +165,12 @@ private:
     [[nodiscard]] CopiedTail make_first_segment(Spares<P>& spares, std::uint64_t segment_bytes,
                                                 Blocks blocks) {
         SegmentPtr const last = segments_.last();
-        SegmentInfo const info{
-            .ordinal = spares.take_ordinal(),
-            .capacity = last ? last->info().capacity : first_capacity(segment_bytes),
-            .base_offset = opened_.end,
-            .epoch = epochs().back().number,
-            .predecessor = last ? last->ordinal() : 0};
+        SegmentInfo const info{.ordinal = spares.take_ordinal(),
+                               .capacity = last ? std::min(last->info().capacity, segment_bytes)
+                                                : first_capacity(segment_bytes),
+                               .base_offset = opened_.end,
+                               .epoch = epochs().back().number,
+                               .predecessor = last ? last->ordinal() : 0};
         CopiedTail made;
         if (opened_.copy_from) {
             made = copy_tail(*files_, segments_, info, {*opened_.copy_from, opened_.end}, blocks);

@@ -137,7 +137,7 @@ public:
         if (header.capacity != file.size() || page.size() < format::page_bytes ||
             !detail::is_power_of_two(header.capacity) ||
             header.capacity < format::min_segment_bytes ||
-            header.capacity > format::max_segment_bytes) {
+            header.capacity > format::max_copy_bytes) {
             misplaced("the file has " + std::to_string(file.size()) + " bytes instead of " +
                           std::to_string(header.capacity),
                       offsetof(Header, capacity));

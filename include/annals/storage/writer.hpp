@@ -297,7 +297,8 @@ private:
         Extent const end = full.parked(context_->platform);
         // Only full ones double, not what was sealed or ended for a claim that could not be had.
         std::uint64_t const needed = full.bytes_needed();
-        std::uint64_t const most = needed != 0 ? context_->segment_bytes : old.info().capacity;
+        std::uint64_t most = context_->segment_bytes;
+        if (needed == 0) most = std::min(most, old.info().capacity);
         SegmentInfo info = spares_.get(next_capacity(old.info().capacity, most, needed), blocks());
         info.base_offset = old.base() + end.count;
         info.epoch = old.info().epoch;
@@ -339,7 +340,7 @@ private:
 
     [[nodiscard]] CopiedTail copy_doubtful(Segment<P> const& old, std::uint64_t end) {
         SegmentInfo const info{.ordinal = spares_.take_ordinal(),
-                               .capacity = old.info().capacity,
+                               .capacity = std::min(context_->segment_bytes, old.info().capacity),
                                .epoch = old.info().epoch,
                                .predecessor = old.ordinal()};
         CopiedTail copied;
