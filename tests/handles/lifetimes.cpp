@@ -249,11 +249,22 @@ TEST_CASE("a log that goes inside an event handler takes no more, and its handle
           std::vector<std::string>{"a"});
 }
 
+namespace {
+
+/// A log with one topic, which is closed while its handles stay, and followed by another.
+struct Handed {
+    World<MemoryPlatform> world{};
+    LogOptions options{.segment_bytes = small_segment, .keeper = false};
+    MemoryLog log = world.open(options);
+    BasicTopic<std::string, std::string, MemoryPlatform> topic =
+        log.topic<std::string, std::string>("t", {.sync = Sync::never});
+};
+
+}  // namespace
+
 TEST_CASE("what a closed log's handles read ends where it ended, whoever goes on") {
-    World<MemoryPlatform> world;
-    LogOptions const options{.segment_bytes = small_segment, .keeper = false};
-    auto log = world.open(options);
-    auto const topic = log.topic<std::string, std::string>("t", {.sync = Sync::never});
+    Handed handed;
+    auto& [world, options, log, topic] = handed;
     topic.producer().send("k", "a");
     auto consumer = topic.consumer();
     auto cursor = topic.partition(0).cursor();
@@ -268,10 +279,8 @@ TEST_CASE("what a closed log's handles read ends where it ended, whoever goes on
 }
 
 TEST_CASE("a closed log's handles know where it ended, also when that is removed") {
-    World<MemoryPlatform> world;
-    LogOptions const options{.segment_bytes = small_segment, .keeper = false};
-    auto log = world.open(options);
-    auto const topic = log.topic<std::string, std::string>("t", {.sync = Sync::never});
+    Handed handed;
+    auto& [world, options, log, topic] = handed;
     append_to(topic, 3);
     auto consumer = topic.consumer();
     log.close();
@@ -286,10 +295,8 @@ TEST_CASE("a closed log's handles know where it ended, also when that is removed
 }
 
 TEST_CASE("what another writer removes of a closed log is gone for its handles, and they say so") {
-    World<MemoryPlatform> world;
-    LogOptions const options{.segment_bytes = small_segment, .keeper = false};
-    auto log = world.open(options);
-    auto const topic = log.topic<std::string, std::string>("t", {.sync = Sync::never});
+    Handed handed;
+    auto& [world, options, log, topic] = handed;
     append_to(topic, 20);
     auto const replay = topic.replay();
     auto cursor = topic.partition(0).cursor();

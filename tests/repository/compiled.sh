@@ -6,10 +6,12 @@
 set -eu
 library=$1
 shift
-engine='annals::v1::storage::(Opening|Gate|Keeper|Retention)<'
-has_engine() { nm -C --defined-only "$1" 2>/dev/null | grep -Eq " [TtWw] $engine"; }
-has_engine "$library" || { echo "$library: has no engine"; exit 1; }
+engine_in() {
+    nm -C --defined-only "$1" 2>/dev/null |
+        grep -E ' [TtWw] annals::v1::storage::(Opening|Gate|Keeper|Retention)<' | cut -c 1-120
+}
+[ -n "$(engine_in "$library")" ] || { echo "$library: has no engine"; exit 1; }
 for object; do
-    ! has_engine "$object" || { echo "$object: compiles the engine:"
-        nm -C --defined-only "$object" | grep -E " [TtWw] $engine" | cut -c 1-120; exit 1; }
+    found=$(engine_in "$object")
+    [ -z "$found" ] || { echo "$object: compiles the engine:"; echo "$found"; exit 1; }
 done

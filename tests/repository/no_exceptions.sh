@@ -39,7 +39,7 @@ int main() {
 }
 END
 
-"$compiler" -std=c++20 -fno-exceptions -O0 -Wall -Wextra -Wpedantic -Wconversion \
+"$compiler" -std=c++20 -fno-exceptions -O1 -Wall -Wextra -Wpedantic -Wconversion \
     -Wsign-conversion -Wshadow -Werror "$@" program.cpp -o program -pthread
 code=0
 ./program >said 2>&1 || code=$?

@@ -308,7 +308,7 @@ TEMPLATE_TEST_CASE("the segment made in advance goes when its writer has died", 
     CHECK(site.names() == "00000001.idx 00000001.seg 00000003.seg control");  // never used again
 }
 
-TEST_CASE("so do both of them where it was fast") {
+TEST_CASE("both segments made in advance at speed go when their writer has died") {
     Site<MemoryPlatform> const site;
     {
         Life<MemoryPlatform> life{site};
